@@ -1,0 +1,1 @@
+"""From somebody's file to a published layer version; leaves serving to others."""

@@ -1,0 +1,154 @@
+"""The one place that decides what a viewer may see: viewer + layer → scope, or a refusal.
+
+Every way to rows (tiles, features, identify, search, counts, export) takes a `Scope`, and a cache
+key contains `Scope.cache_key`. Nothing else in the project looks at roles to decide about rows.
+
+The rules, in order:
+1. A withdrawn or empty layer exists only for publishers and admins.
+2. `public` layers are open to everyone, `login` layers to every account, `restricted` layers to the
+   owner department, publishers and admins.
+3. A viewer with districts sees rows whose `district_field` starts with one of them; a layer without
+   a district field is seen whole when public, and not at all otherwise. Admins are never limited.
+4. `open` fields leave with the row; `internal` ones to anybody logged in; `personal` ones to the
+   layer's owner department, dispatchers, publishers and admins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from layers.errors import LoginNeeded, NotAllowed, NotFound
+from layers.model import Layer
+
+Role = Literal["viewer", "inspector", "dispatcher", "publisher", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "inspector", "dispatcher", "publisher", "admin")
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who is asking. `districts` are administrative codes (6, 9 or 12 digits); empty means no limit."""
+
+    name: str
+    title: str = ""
+    roles: frozenset[Role] = frozenset()
+    department: str | None = None
+    districts: tuple[str, ...] = ()
+    is_logged_in: bool = False
+
+    def has(self, *roles: Role) -> bool:
+        """True if the viewer holds at least one of `roles`."""
+        return bool(self.roles & set(roles))
+
+
+ANONYMOUS = Viewer(name="anonymous")
+SYSTEM = Viewer(name="system", roles=frozenset({"admin"}), is_logged_in=True)
+"""The command line and the service itself (the grid index, the importers)."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The rows and fields of one layer that may leave, at one version.
+
+    `fields` are column names in the layer's order. `districts` None: all rows; otherwise rows whose
+    district field starts with one of them. Made by `scope_for` only.
+    """
+
+    layer: Layer
+    fields: tuple[str, ...]
+    districts: tuple[str, ...] | None
+    version: int
+    cache_key: str = field(default="")
+
+    @property
+    def is_current(self) -> bool:
+        return self.version == self.layer.version
+
+
+def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Scope:
+    """What `viewer` may see of `layer` (current version unless `version` says otherwise).
+
+    Raises `NotFound` where the viewer may not know of the layer or the version does not exist,
+    `LoginNeeded` where logging in could help, `NotAllowed` where it would not.
+    """
+    steward = viewer.has("publisher", "admin")
+    own = viewer.department is not None and viewer.department == layer.owner
+    if layer.status != "published" and not steward:
+        raise _no_such(layer.id)
+    if layer.access != "public" and not viewer.is_logged_in:
+        raise LoginNeeded(
+            f"图层“{layer.title.zh}”需要登录后查看", f"layer {layer.id!r} needs a login", layer=layer.id
+        )
+    if layer.access == "restricted" and not (steward or own):
+        raise NotAllowed(
+            f"图层“{layer.title.zh}”仅对主管部门开放",
+            f"layer {layer.id!r} is open to its owner department only",
+            layer=layer.id,
+        )
+    districts = _districts(viewer, layer)
+    fields = tuple(f.name for f in layer.fields if _may_leave(f.sensitivity, viewer, own))
+    if version is not None and not 1 <= version <= layer.version:
+        raise NotFound(
+            f"图层“{layer.title.zh}”没有版本 {version}，现有 1 至 {layer.version}",
+            f"layer {layer.id!r} has no version {version}; there are 1 to {layer.version}",
+            layer=layer.id,
+            version=version,
+        )
+    chosen = layer.version if version is None else version
+    hidden = (
+        ""
+        if len(fields) == len(layer.fields)
+        else "-" + ",".join(sorted(set(layer.field_names) - set(fields)))
+    )
+    rows = "*" if districts is None else ",".join(districts)
+    return Scope(layer, fields, districts, chosen, f"{layer.id}@{chosen}[{rows}]{hidden}")
+
+
+def scopes_for(viewer: Viewer, layers: tuple[Layer, ...] | list[Layer]) -> list[Scope]:
+    """The scopes of those `layers` that `viewer` may see; the others are left out without a word."""
+    scopes = []
+    for layer in layers:
+        try:
+            scopes.append(scope_for(viewer, layer))
+        except (NotFound, NotAllowed):
+            continue
+    return scopes
+
+
+def require(viewer: Viewer, *roles: Role) -> None:
+    """Raises `LoginNeeded` or `NotAllowed` unless `viewer` holds one of `roles` (admins hold all)."""
+    if viewer.has("admin", *roles):
+        return
+    if not viewer.is_logged_in:
+        raise LoginNeeded("请先登录", "please log in first")
+    raise NotAllowed(
+        f"需要以下角色之一：{'、'.join(roles)}",
+        f"one of these roles is needed: {', '.join(roles)}",
+        roles=list(roles),
+    )
+
+
+def _districts(viewer: Viewer, layer: Layer) -> tuple[str, ...] | None:
+    if not viewer.districts or viewer.has("admin"):
+        return None
+    if layer.district_field is not None:
+        return tuple(sorted(viewer.districts))
+    if layer.access == "public":
+        return None
+    raise NotAllowed(
+        f"图层“{layer.title.zh}”没有区划字段，无法按您的辖区限定",
+        f"layer {layer.id!r} has no district field to limit your view by",
+        layer=layer.id,
+    )
+
+
+def _may_leave(sensitivity: str, viewer: Viewer, own: bool) -> bool:
+    if sensitivity == "open":
+        return True
+    if sensitivity == "internal":
+        return viewer.is_logged_in
+    return viewer.is_logged_in and (own or viewer.has("dispatcher", "publisher", "admin"))
+
+
+def _no_such(layer_id: str) -> NotFound:
+    return NotFound(f"没有图层“{layer_id}”", f"there is no layer {layer_id!r}", layer=layer_id)

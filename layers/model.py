@@ -1,0 +1,143 @@
+"""The words of the map: layer, field, version. Frozen values, no behaviour that needs a database.
+
+A known layer (unit grids, components, …) and a layer made from a stranger's file are the same
+`Layer`. Coordinates are EPSG:4490 (CGCS2000), longitude first, wherever no other frame is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+FieldType = Literal["text", "integer", "number", "boolean", "date", "datetime"]
+GeometryType = Literal["Point", "MultiLineString", "MultiPolygon", "Geometry"]
+AccessLevel = Literal["public", "login", "restricted"]
+Sensitivity = Literal["open", "internal", "personal"]
+LayerStatus = Literal["empty", "published", "withdrawn"]
+
+LAYER_ID = re.compile(r"[a-z][a-z0-9_]{0,47}")
+"""A layer's id is ASCII and fits a PostgreSQL identifier with room for a prefix."""
+
+
+class Text(NamedTuple):
+    """One thing said in both languages of the product."""
+
+    zh: str
+    en: str
+
+
+NO_TEXT = Text("", "")
+
+
+class BoundingBox(NamedTuple):
+    """West, south, east, north in degrees, EPSG:4490, longitude first; never crosses 180°."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a layer.
+
+    `name` is the column (ASCII for known layers; a stranger's layer keeps its own, Chinese or not).
+    `codes` lists the allowed values with their titles; `unit` is a UCUM-like symbol (`m`, `mm`, `m2`).
+    `sensitivity`: `open` leaves with the row, `internal` only to people logged in, `personal`
+    (an owner's name or phone) only to those `layers.access` allows.
+    `aliases` are the names under which the column comes in files: legacy abbreviations, Chinese titles.
+    `in_tiles`: drawn or shown by the style, so it travels in vector tiles.
+    """
+
+    name: str
+    title: Text
+    type: FieldType = "text"
+    unit: str | None = None
+    codes: Mapping[str, Text] | None = None
+    required: bool = False
+    sensitivity: Sensitivity = "open"
+    max_length: int | None = None
+    aliases: tuple[str, ...] = ()
+    in_tiles: bool = False
+    source: str | None = None
+    """The standard and clause the field comes from."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What the map holds under one id, with the state of its current version.
+
+    `key` names the business key field (None: the key is made from the row's content).
+    `district_field` holds an administrative code (6, 9 or 12 digits); rows are limited by it.
+    `name_field` is what a person calls a row; `search_fields` are looked into by search.
+    `version` is 0 before anything was published. `bounds` is None while empty.
+    """
+
+    id: str
+    title: Text
+    theme: str
+    geometry_type: GeometryType
+    fields: tuple[Field, ...]
+    key: str | None = None
+    name_field: str | None = None
+    search_fields: tuple[str, ...] = ()
+    district_field: str | None = None
+    time_field: str | None = None
+    min_zoom: int = 0
+    max_zoom: int = 22
+    owner: str = ""
+    access: AccessLevel = "login"
+    description: Text = NO_TEXT
+    source: str | None = None
+    known: bool = False
+    recognise_by: tuple[str, ...] = ()
+    """Words in a file's or sheet's name that suggest this layer."""
+    status: LayerStatus = "empty"
+    version: int = 0
+    published_at: datetime | None = None
+    feature_count: int = 0
+    bounds: BoundingBox | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """How the coordinates came to be: source CRS, transform, stated error in metres, file."""
+
+    def field(self, name: str) -> Field | None:
+        """The field called `name`, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.fields)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published state of a layer. `boxes` cover what changed against the version before."""
+
+    layer_id: str
+    number: int
+    published_at: datetime
+    published_by: str
+    added: int
+    changed: int
+    removed: int
+    note: str = ""
+    boxes: tuple[BoundingBox, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Difference(NamedTuple):
+    """What publishing would do: row counts, and boxes round the old and new geometry concerned."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    boxes: tuple[BoundingBox, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.changed or self.removed)

@@ -1,0 +1,249 @@
+"""The fixed tables, in the schema `onemap`. Each layer's own rows live in tables made by `layers.tables`.
+
+The migrations under `layers/migrations` bring a database to this state; a test holds both equal.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+SCHEMA = "onemap"
+ROWS_SCHEMA = "onemap_rows"
+"""Current rows (`<layer>`) and past rows (`<layer>__past`) of each layer."""
+STAGE_SCHEMA = "onemap_stage"
+"""Unlogged tables of imports that are not published yet."""
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+# ---------------------------------------------------------------- layers
+
+layer = Table(
+    "layer",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("description", JSONB, nullable=False, comment="layers.description.to_json of the Layer"),
+    Column("theme", Text, nullable=False),
+    Column("access", Text, nullable=False),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("status", Text, nullable=False, server_default="empty"),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("published_at", DateTime(timezone=True)),
+    Column("feature_count", BigInteger, nullable=False, server_default="0"),
+    Column("bounds", ARRAY(Double), comment="west, south, east, north, EPSG:4490"),
+    Column("provenance", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),
+    CheckConstraint("status IN ('empty', 'published', 'withdrawn')", name="status"),
+)
+
+layer_version = Table(
+    "layer_version",
+    metadata,
+    Column("layer_id", Text, ForeignKey(layer.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("published_by", Text, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("boxes", JSONB, nullable=False, server_default=text("'[]'"), comment="changed boxes, EPSG:4490"),
+    Column("report", JSONB, nullable=False, server_default=text("'{}'"), comment="the import's report"),
+)
+
+import_run = Table(
+    "import_run",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("layer_id", Text, comment="null until recognised"),
+    Column("file_name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("started_by", Text, nullable=False),
+    Column("report", JSONB, nullable=False, server_default=text("'{}'")),
+    CheckConstraint(
+        "state IN ('running', 'staged', 'published', 'unchanged', 'refused', 'failed', 'cancelled')",
+        name="state",
+    ),
+)
+
+# ---------------------------------------------------------------- people
+
+department = Table(
+    "department",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_en", Text, nullable=False, server_default=""),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False, server_default="", comment="what people call the person"),
+    Column("password_hash", Text, comment="argon2id; null: no password login"),
+    Column("roles", ARRAY(Text), nullable=False, server_default=text("'{viewer}'")),
+    Column("department", Text, ForeignKey(department.c.code)),
+    Column("districts", ARRAY(Text), nullable=False, server_default=text("'{}'"), comment="empty: no limit"),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("roles <@ '{viewer,inspector,dispatcher,publisher,admin}'::text[]", name="roles"),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", BigInteger, ForeignKey(account.c.id, ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of a 256-bit secret"),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("last_used_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('session', 'key')", name="kind"),
+)
+
+login_attempt = Table(
+    "login_attempt",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "name", "at"),
+    Index(None, "client", "at"),
+)
+
+# ---------------------------------------------------------------- readings of monitoring stations
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("station_code", Text, primary_key=True),
+    Column("indicator", Text, primary_key=True, comment="pm2_5, pm10, so2, no2, co, o3, water_level, …"),
+    Column("observed_at", DateTime(timezone=True), primary_key=True),
+    Column("value", Double, nullable=False),
+)
+
+reading_latest = Table(
+    "reading_latest",
+    metadata,
+    Column("station_code", Text, primary_key=True),
+    Column("indicator", Text, primary_key=True),
+    Column("observed_at", DateTime(timezone=True), nullable=False),
+    Column("value", Double, nullable=False),
+    comment="the newest reading each, so that a map never scans the series",
+)
+
+# ---------------------------------------------------------------- events (案卷)
+
+dispatch_rule = Table(
+    "dispatch_rule",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("priority", Integer, nullable=False, server_default="100", comment="lowest number wins"),
+    Column("class_prefix", Text, nullable=False, server_default="", comment="of the class code; '' any"),
+    Column("owner_code", Text, comment="of the component; null any"),
+    Column("grid_prefix", Text, nullable=False, server_default="", comment="of the grid code; '' any"),
+    Column("department_code", Text, ForeignKey(department.c.code), nullable=False),
+    Column("limit_hours", Double, comment="time to handle, clock hours"),
+    UniqueConstraint("class_prefix", "owner_code", "grid_prefix", postgresql_nulls_not_distinct=True),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("case_number", Text, nullable=False, unique=True),
+    Column("idempotency_key", Text, nullable=False),
+    Column("reporter", Text, nullable=False, comment="account name"),
+    Column(
+        "request_hash", LargeBinary, nullable=False, comment="of the report: same key, other report = 409"
+    ),
+    Column("class_code", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("longitude", Double, nullable=False, comment="EPSG:4490"),
+    Column("latitude", Double, nullable=False, comment="EPSG:4490"),
+    Column("grid_code", Text),
+    Column(
+        "grid_distance_m", Double, nullable=False, server_default="0", comment="0 inside; else to the nearest"
+    ),
+    Column("district_code", Text, comment="rows are limited by it"),
+    Column("street_code", Text),
+    Column("community_code", Text),
+    Column("component_code", Text, comment="nearest component of the class"),
+    Column("component_distance_m", Double),
+    Column("department_code", Text, ForeignKey(department.c.code), comment="the responsible unit"),
+    Column("rule_id", BigInteger, comment="dispatch_rule that chose it"),
+    Column("state", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
+    Column("reported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("reporter", "idempotency_key"),
+    Index(None, "state", "reported_at"),
+    Index(None, "reported_at", "id"),
+    CheckConstraint(
+        "state IN ('reported', 'filed', 'dispatched', 'handled', 'checked', 'closed', 'rejected')",
+        name="state",
+    ),
+)
+
+event_step = Table(
+    "event_step",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", BigInteger, ForeignKey(event.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("by", Text, nullable=False, comment="account name"),
+    Column("department_code", Text),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+event_photo = Table(
+    "event_photo",
+    metadata,
+    Column("event_id", BigInteger, ForeignKey(event.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("media_type", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    UniqueConstraint("event_id", "sha256"),
+)
