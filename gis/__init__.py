@@ -1,4 +1,4 @@
-"""What a place is, as arithmetic: CRS and Chinese map offsets, standard codes, shapes, measures, tile matrices.
+"""What a place is, as arithmetic: CRS, Chinese map offsets, standard codes, shapes, measures, squares.
 
 No files, network, SQL, clock or environment here.
 """

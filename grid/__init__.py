@@ -1,1 +1,4 @@
-"""Which unit grid (单元网格) a point is in, who answers for it, and the life of an event; leaves drawing to others."""
+"""Which unit grid (单元网格) a point is in, who answers for it, and the life of an event.
+
+Leaves drawing to others.
+"""

@@ -1,1 +1,1 @@
-"""A small believable city at the place of Lu'an's urban core, and the script that makes it again at any size."""
+"""A small believable city at the place of Lu'an's urban core, and the script that makes it at any size."""

@@ -1,1 +1,4 @@
-"""What one department needs beyond a map. A theme without behaviour is one description file; leaves HTTP to `api/`."""
+"""What one department needs beyond a map; leaves HTTP to `api/`.
+
+A theme without behaviour is one description file.
+"""
