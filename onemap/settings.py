@@ -1,0 +1,118 @@
+"""What the operator may set, read from the environment once and handed down as a value.
+
+A variable that begins with `ONEMAP_` and is not known is refused: a misspelt setting that silently
+does nothing is worse than none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from layers.errors import BadRequest
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+ELSEWHERE = frozenset({"ONEMAP_TEST_DATABASE_URL", "ONEMAP_SHARED_DATA", "ONEMAP_CHROMIUM"})
+"""Read by the tests, not by the service."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one installation; each field is the variable `ONEMAP_<NAME>`."""
+
+    home: Path = PROJECT_ROOT / ".onemap"
+    """Folder of the private PostGIS, its socket, logs and the demo accounts."""
+    database_url: str | None = None
+    """A PostGIS of your own (`postgresql://…`) instead of the private one."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """Port to listen on."""
+    workers: int = 1
+    """Server processes."""
+    public_url: str | None = None
+    """Address under which others reach the service, where a proxy stands before it."""
+    secure_cookies: bool = False
+    """Set where the service is reached by HTTPS, so that session cookies travel only there."""
+    cors_origins: tuple[str, ...] = ()
+    """Other sites whose pages may call the service, separated by commas; `*` for all (without cookies)."""
+    language: Literal["zh", "en"] = "zh"
+    """Language of the command line; without it, that of `LANG`."""
+    web_root: Path = PROJECT_ROOT / "web" / "dist"
+    """Folder of the built page."""
+
+    def __repr__(self) -> str:
+        shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "database_url"}
+        return f"Settings({shown}, database_url={'<hidden>' if self.database_url else None})"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `environment` (the process's own by default).
+
+    Raises `BadRequest` naming the variable, its value and what was expected.
+    """
+    given = os.environ if environment is None else environment
+    known = {f"ONEMAP_{f.name.upper()}": f.name for f in fields(Settings)}
+    values: dict[str, object] = {"language": "zh" if given.get("LANG", "").startswith("zh") else "en"}
+    for variable, text in given.items():
+        if not variable.startswith("ONEMAP_") or variable in ELSEWHERE:
+            continue
+        if variable not in known:
+            raise BadRequest(
+                f"未知的环境变量 {variable}",
+                f"unknown environment variable {variable}",
+                field=variable,
+                value="",
+                expected=", ".join(sorted(known)),
+            )
+        if text:
+            values[known[variable]] = _parsed(variable, text)
+    return Settings(**values)  # type: ignore[arg-type]  # each value was parsed for its field
+
+
+def _parsed(variable: str, text: str) -> object:
+    match variable:
+        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT":
+            return Path(text).expanduser().absolute()
+        case "ONEMAP_PORT":
+            return _whole_number(variable, text, 1, 65_535)
+        case "ONEMAP_WORKERS":
+            return _whole_number(variable, text, 1, 64)
+        case "ONEMAP_SECURE_COOKIES":
+            if text.lower() in ("1", "true", "yes"):
+                return True
+            if text.lower() in ("0", "false", "no"):
+                return False
+            raise _wrong(variable, text, "true or false")
+        case "ONEMAP_CORS_ORIGINS":
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        case "ONEMAP_LANGUAGE":
+            if text not in ("zh", "en"):
+                raise _wrong(variable, text, "zh or en")
+            return text
+        case "ONEMAP_DATABASE_URL":
+            if not text.startswith(("postgresql://", "postgres://")):
+                raise _wrong(variable, "(hidden)", "postgresql://user:password@host:port/database")
+            return text.replace("postgres://", "postgresql://", 1)
+        case _:
+            return text
+
+
+def _whole_number(variable: str, text: str, least: int, most: int) -> int:
+    if text.isdecimal() and least <= int(text) <= most:
+        return int(text)
+    raise _wrong(variable, text, f"a whole number from {least} to {most}")
+
+
+def _wrong(variable: str, value: str, expected: str) -> BadRequest:
+    return BadRequest(
+        f"环境变量 {variable} 的值“{value}”不对，应为 {expected}",
+        f"environment variable {variable} is {value!r}; expected {expected}",
+        field=variable,
+        value=value,
+        expected=expected,
+    )
