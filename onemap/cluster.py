@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -71,8 +72,13 @@ class Cluster:
         return f"postgresql://{SUPERUSER}@/{DATABASE}?host={self.sockets}"
 
     @property
+    def _maintenance_url(self) -> str:
+        return f"postgresql://{SUPERUSER}@/postgres?host={self.sockets}"
+
+    @property
     def is_running(self) -> bool:
-        if not (self.data / "postmaster.pid").exists():
+        process = self._server_process()
+        if process is None or _is_zombie(process):
             return False
         programs = postgres.choose(self._major())
         return self._run(programs, "pg_ctl", "status", "-D", str(self.data)).returncode == 0
@@ -93,7 +99,8 @@ class Cluster:
         Raises `Unavailable` or `Conflict` with what to do.
         """
         with self._locked():
-            if self.is_running:
+            if self.is_running and self._answers():
+                self._make_database()
                 if until_exit_of is None:
                     self._remember(0)
                     return False
@@ -158,6 +165,7 @@ class Cluster:
         making.rename(self.data)
 
     def _start(self, programs: Programs) -> None:
+        self._bury_the_dead()
         self._configure()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._give(self.log.parent)
@@ -189,15 +197,48 @@ class Cluster:
         (self.data / "onemap.conf").write_text(f"# written at each start by One Map\n{lines}")
 
     def _make_database(self) -> None:
-        conninfo = f"postgresql://{SUPERUSER}@/postgres?host={self.sockets}"
-        with psycopg.connect(conninfo, autocommit=True) as connection:
+        with psycopg.connect(self._maintenance_url, autocommit=True) as connection:
             there = connection.execute(
                 "SELECT count(*) FROM pg_database WHERE datname = %s", [DATABASE]
             ).fetchone()
             if there == (0,):
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
+    def _answers(self) -> bool:
+        """True once the running server accepts connections; False if it goes away instead."""
+        deadline = monotonic() + START_TIMEOUT_S
+        while monotonic() < deadline and self.is_running:
+            with suppress(psycopg.OperationalError), psycopg.connect(self._maintenance_url):
+                return True
+            sleep(0.1)
+        return False
+
+    def _bury_the_dead(self) -> None:
+        """Removes the lock file of a killed server that nobody reaped (a container's first process may not).
+
+        PostgreSQL takes the zombie for a living server. Its backends end by themselves within moments;
+        the file goes only when none of them works in the data folder any more.
+        """
+        process = self._server_process()
+        if process is None or not _is_zombie(process):
+            return
+        deadline = monotonic() + 10
+        while _processes_in(self.data):
+            if monotonic() > deadline:
+                raise Conflict(
+                    f"PostgreSQL 的旧进程仍在使用 {self.data}，请稍后重试",
+                    f"old PostgreSQL processes still use {self.data}; try again in a moment",
+                )
+            sleep(0.1)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
     # ------------------------------------------------------------ small print
+
+    def _server_process(self) -> int | None:
+        try:
+            return int((self.data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
 
     def _major(self) -> int:
         try:
@@ -329,6 +370,22 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_zombie(process: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Living processes whose working directory is `folder` (as every PostgreSQL backend's is)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cwd").readlink() == folder and not _is_zombie(int(entry.name)):
+                found.append(int(entry.name))
+    return found
 
 
 def _last_line(text: str) -> str:
