@@ -1,0 +1,92 @@
+"""The application: what is opened for a process, and in which order a request passes.
+
+Doorway (id, log, errors) → headers → size limit → CORS → gzip → tile path → routes → the page
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import health
+from api.context import Context
+from api.counters import Counters
+from api.doorway import BodyLimit, Doorway
+from api.parameters import refuse_unknown
+from api.problems import problem
+from api.settings import ApiSettings
+from api.web_page import WebPage
+from layers.db import Database
+
+ROUTERS: tuple[APIRouter, ...] = (health.router,)
+"""One router for each subject. Their paths are whole, so that each file shows its addresses."""
+
+GZIP_FROM_BYTES = 1024
+
+
+def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
+    """The application over the database at `database_url`, which is opened when it starts to serve."""
+    counters = Counters()
+    app = FastAPI(
+        title="One Map 一张图",
+        version=settings.version,
+        description="城市一张图：图层、矢量瓦片、空间查询、网格与事件。 A whole city on one map.",
+        openapi_url=None,
+        docs_url=None,  # FastAPI's pages load scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, database_url),
+        dependencies=[Depends(refuse_unknown)],
+        middleware=_middleware(settings, counters),
+        exception_handlers={HTTPException: _answer, RequestValidationError: _answer},
+    )
+    app.state.counters = counters
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.default = WebPage(settings.web_root)
+    return app
+
+
+def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
+    """Outermost first."""
+    chain = [
+        Middleware(Doorway, observe=counters.observe),
+        Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
+    ]
+    if settings.cors_origins:
+        chain.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "HEAD", "POST"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+                expose_headers=["ETag", "Link", "X-Request-Id"],
+            )
+        )
+    chain.append(Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=4))
+    return chain
+
+
+def _lifespan(
+    settings: ApiSettings, database_url: str
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def opened(app: FastAPI) -> AsyncIterator[None]:
+        async with Database(database_url) as database:
+            app.state.context = Context(settings, database)
+            yield
+
+    return opened
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problem(error, request.scope)

@@ -1,0 +1,52 @@
+"""Query parameters nobody declared are refused: a misspelt filter must not answer for the whole layer.
+
+OGC API – Features Part 1 (17-069r4), requirement /req/core/query-param-unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+
+from layers.errors import BadRequest
+
+
+def refuse_unknown(request: Request) -> None:
+    """Raises `BadRequest` if the query names a parameter that the route's OpenAPI description does not.
+
+    A route that declares an object parameter (OpenAPI style `form`, exploded: property filters) takes any
+    name, and checks it itself.
+    """
+    if not request.scope["query_string"]:
+        return
+    route = request.scope["route"]
+    known = _declared(request.app).get((route.path_format, request.method.lower()))
+    if known is None or "*" in known:
+        return
+    for name in request.query_params:
+        if name not in known:
+            raise BadRequest(
+                f"未知的查询参数“{name[:100]}”",
+                f"unknown query parameter {name[:100]!r}",
+                field=name[:100],
+                value=request.query_params[name],
+                expected=", ".join(sorted(known)) or "no parameters",
+            )
+
+
+def _declared(app: FastAPI) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Names of the query parameters by (path, method); `*` where any name is taken. Made once per app."""
+    known: Mapping[tuple[str, str], frozenset[str]] | None = getattr(app.state, "query_parameters", None)
+    if known is None:
+        known = {
+            (path, method): frozenset(
+                "*" if parameter.get("schema", {}).get("type") == "object" else parameter["name"]
+                for parameter in operation.get("parameters", ())
+                if parameter["in"] == "query"
+            )
+            for path, operations in app.openapi()["paths"].items()
+            for method, operation in operations.items()
+        }
+        app.state.query_parameters = known
+    return known

@@ -1,0 +1,28 @@
+"""What the HTTP part may be told. The environment is read elsewhere, once; here are only values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BODY_LIMIT_BYTES = 64 * 2**20
+"""Largest request body: 100,000 points to locate take 5 MB as JSON, nine photos of 5 MB in base64 take 60."""
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """How the service presents itself.
+
+    `web_root` is the folder of the built page (None, or a folder without `index.html`: no page is served).
+    `public_url` is the address under which others reach the service, without a slash at its end, where a
+    proxy stands before it; None takes it from each request. `cors_origins` are the other sites whose pages
+    may call the API. `secure_cookies` is on where the service is reached by HTTPS.
+    """
+
+    web_root: Path | None = None
+    public_url: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    secure_cookies: bool = False
+    body_limit_bytes: int = BODY_LIMIT_BYTES
+    session_days: float = 7.0
+    version: str = "0.1.0"
