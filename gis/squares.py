@@ -1,0 +1,120 @@
+"""Tile arithmetic of the Web Mercator quad (XYZ scheme, EPSG:3857, OGC WebMercatorQuad).
+
+Row 0 is the north. CGCS2000 longitude and latitude are taken as WGS-84 here (they agree for display).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gis.errors import NoSuchSquare
+
+MAX_ZOOM = 24
+"""Beyond it a 4096-unit tile resolves less than a tenth of a millimetre."""
+HALF_WORLD_M = math.pi * 6378137.0
+"""Metres from the middle to the edge of the Web Mercator square (EPSG:3857, spherical radius 6378137 m)."""
+MAX_LATITUDE = math.degrees(math.atan(math.sinh(math.pi)))
+"""85.0511…°: where the square ends."""
+
+
+class _Tile(NamedTuple):
+    z: int
+    x: int
+    y: int
+
+
+class Tile(_Tile):
+    """A square of the quad: zoom, column from the west, row from the north.
+
+    Raises `NoSuchSquare` for a zoom outside 0–24 or a column or row outside the zoom's matrix.
+
+    >>> Tile(14, 13490, 6642)
+    Tile(z=14, x=13490, y=6642)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, z: int, x: int, y: int) -> Tile:
+        if not 0 <= z <= MAX_ZOOM or not (0 <= x < 1 << z and 0 <= y < 1 << z):
+            raise NoSuchSquare(
+                f"瓦片 {z}/{x}/{y} 超出范围（级别 0–{MAX_ZOOM}）",
+                f"there is no tile {z}/{x}/{y} (zoom 0 to {MAX_ZOOM})",
+                z=z,
+                x=x,
+                y=y,
+            )
+        return super().__new__(cls, z, x, y)
+
+
+def bounds_3857(tile: Tile) -> tuple[float, float, float, float]:
+    """West, south, east, north of the tile in metres, EPSG:3857."""
+    size = 2.0 * HALF_WORLD_M / (1 << tile.z)
+    west = -HALF_WORLD_M + tile.x * size
+    north = HALF_WORLD_M - tile.y * size
+    return west, north - size, west + size, north
+
+
+def bounds_4490(tile: Tile) -> tuple[float, float, float, float]:
+    """West, south, east, north of the tile in degrees, EPSG:4490."""
+    count = 1 << tile.z
+    return (
+        tile.x / count * 360.0 - 180.0,
+        _latitude((tile.y + 1) / count),
+        (tile.x + 1) / count * 360.0 - 180.0,
+        _latitude(tile.y / count),
+    )
+
+
+def tile_at(lon: float, lat: float, z: int) -> Tile:
+    """The tile that holds the place; a place on an edge belongs to the tile east or south of it.
+
+    Latitudes beyond ±85.0511° are in the outermost row.
+    """
+    count = 1 << z
+    column = int((lon + 180.0) / 360.0 * count)
+    row = int(_down(lat) * count)
+    return Tile(z, min(max(column, 0), count - 1), min(max(row, 0), count - 1))
+
+
+def tiles_over(bounds: tuple[float, float, float, float], z: int) -> Iterator[Tile]:
+    """The tiles of zoom `z` that touch a box (west, south, east, north in EPSG:4490), northern row first."""
+    west, south, east, north = bounds
+    first, last = tile_at(west, north, z), tile_at(east, south, z)
+    for y in range(first.y, last.y + 1):
+        for x in range(first.x, last.x + 1):
+            yield Tile(z, x, y)
+
+
+def count_over(bounds: tuple[float, float, float, float], z: int) -> int:
+    """How many tiles `tiles_over` gives."""
+    west, south, east, north = bounds
+    first, last = tile_at(west, north, z), tile_at(east, south, z)
+    return (last.x - first.x + 1) * (last.y - first.y + 1)
+
+
+def parent(tile: Tile) -> Tile | None:
+    """The tile one zoom out that holds this one; None for 0/0/0."""
+    return Tile(tile.z - 1, tile.x >> 1, tile.y >> 1) if tile.z else None
+
+
+def children(tile: Tile) -> tuple[Tile, Tile, Tile, Tile]:
+    """The four tiles one zoom in, from the north-west, row by row."""
+    z, x, y = tile.z + 1, tile.x << 1, tile.y << 1
+    return Tile(z, x, y), Tile(z, x + 1, y), Tile(z, x, y + 1), Tile(z, x + 1, y + 1)
+
+
+def metres_per_pixel(z: int, tile_pixels: int = 256) -> float:
+    """Metres of EPSG:3857 (stretched by 1/cos of the latitude) per pixel."""
+    return 2.0 * HALF_WORLD_M / ((1 << z) * tile_pixels)
+
+
+def _down(lat: float) -> float:
+    """Share of the square from the north edge down to a latitude."""
+    radians = math.radians(min(max(lat, -MAX_LATITUDE), MAX_LATITUDE))
+    return (1.0 - math.asinh(math.tan(radians)) / math.pi) / 2.0
+
+
+def _latitude(down: float) -> float:
+    return math.degrees(math.atan(math.sinh(math.pi * (1.0 - 2.0 * down))))
