@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope as AsgiScope
 
 from api.context import Language, language_of
+from gis.errors import GisError
 from layers import errors
 
 STATUS: Mapping[type[errors.OneMapError], int] = {
@@ -99,6 +100,8 @@ def status_of(error: BaseException) -> int:
         return error.status_code
     if isinstance(error, RequestValidationError):
         return _status_of_invalid(error.errors())
+    if isinstance(error, GisError):
+        return 400
     if isinstance(error, errors.TooMuch) and "retry_after_s" in error.facts:
         return 429
     for ancestor in type(error).__mro__:
@@ -135,7 +138,7 @@ def problem(error: BaseException, scope: AsgiScope) -> Response:
 def _told(error: BaseException, status: int, language: Language) -> tuple[str, Mapping[str, Any]]:
     """The sentence and the facts that may leave."""
     zh = language == "zh"
-    if isinstance(error, errors.OneMapError) and status != 500:
+    if isinstance(error, (errors.OneMapError, GisError)) and status != 500:
         return error.sentence(language), error.facts
     if isinstance(error, RequestValidationError):
         faults = [_fault(fault, language) for fault in error.errors()[:20]]

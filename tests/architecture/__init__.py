@@ -1,0 +1,1 @@
+"""Held by tests: the plan of the house."""

@@ -1,0 +1,179 @@
+"""How layers are drawn: a MapLibre style put together from each layer's own drawing.
+
+A known layer's drawing is `layers/known/<id>.style.json`: style layers whose colours are names ("@road"),
+a palette for each scheme, a legend. Any other layer gets one made from its geometry type, in a colour
+that its id chooses, so it is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+from zlib import crc32
+
+from layers.model import BoundingBox, Layer
+from themes.catalogue import Theme
+
+Scheme = Literal["light", "dark"]
+Drawing = Mapping[str, Any]
+"""`layers`, `palette` and `legend` of one layer, as in its style file."""
+
+KNOWN = Path(__file__).parent.parent / "layers" / "known"
+BACKGROUND: Mapping[Scheme, str] = {"light": "#f4f3ef", "dark": "#0e151d"}
+HUES: Mapping[Scheme, tuple[str, ...]] = {
+    "light": ("#2f6fdb", "#0f8b8d", "#b7791f", "#7c4dbd", "#c0392b", "#3c8f3c", "#b03a82", "#52606d"),
+    "dark": ("#5b9bff", "#2cc0bf", "#e0a63f", "#a98bea", "#ff6b5e", "#5fc35f", "#e070b4", "#9aa5b3"),
+}
+"""Colours of layers without a drawing of their own: told apart from each other and from the ground."""
+ORDER: Mapping[str, int] = {"fill": 33, "line": 45, "circle": 71}
+"""Where a made drawing stands among the known ones: areas below roads' names, points above."""
+DEFAULT_ORDER = 50
+
+
+def build_style(
+    themes: Sequence[Theme],
+    layers: Mapping[str, Layer],
+    scheme: Scheme,
+    tiles_url: Callable[[Sequence[str]], str],
+) -> dict[str, Any]:
+    """A MapLibre style (version 8) of `themes`, of those of their layers that are in `layers`.
+
+    One tile source for each theme, at `tiles_url(layer ids)` (a TileJSON address). A layer in two themes
+    is drawn once, from the first. A style layer's `metadata` says its layer (`onemap:layer`), its theme
+    and its order; the style's says each layer's legend.
+    """
+    sources: dict[str, Any] = {}
+    drawn: list[dict[str, Any]] = []
+    legends: dict[str, Any] = {}
+    for theme in themes:
+        shown = [i for i in theme.layers if i in layers and i not in legends]
+        if not shown:
+            continue
+        sources[theme.id] = {"type": "vector", "url": tiles_url(shown)}
+        for layer_id in shown:
+            drawing = drawing_of(layers[layer_id])
+            palette = drawing["palette"][scheme]
+            legends[layer_id] = _coloured(drawing.get("legend", []), palette)
+            drawn += (_placed(style_layer, theme.id, layer_id, palette) for style_layer in drawing["layers"])
+    drawn.sort(key=lambda style_layer: style_layer["metadata"]["onemap:order"])
+    background = {"id": "background", "type": "background", "paint": {"background-color": BACKGROUND[scheme]}}
+    return {
+        "version": 8,
+        "name": " + ".join(theme.title.en for theme in themes),
+        **_view([layers[i] for theme in themes for i in theme.layers if i in layers]),
+        "sources": sources,
+        "layers": [background, *drawn],
+        "metadata": {
+            "onemap:scheme": scheme,
+            "onemap:themes": [theme.id for theme in themes],
+            "onemap:legend": legends,
+        },
+    }
+
+
+def drawing_of(layer: Layer) -> Drawing:
+    """The drawing of `layer`: its file's, or one made for its geometry type."""
+    known = _known_drawing(layer.id) if layer.known else None
+    return known if known is not None else _made(layer)
+
+
+@cache
+def _known_drawing(layer_id: str) -> Drawing | None:
+    file = KNOWN / f"{layer_id}.style.json"
+    return cast(Drawing, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def _made(layer: Layer) -> Drawing:
+    """Points as dots, lines as lines, areas as a light fill with an outline; mixed layers as all three."""
+    fill: dict[str, Any] = {
+        "id": f"{layer.id}-fill",
+        "type": "fill",
+        "paint": {"fill-color": "@ink", "fill-opacity": 0.22},
+    }
+    line: dict[str, Any] = {
+        "id": f"{layer.id}-line",
+        "type": "line",
+        "layout": {"line-cap": "round", "line-join": "round"},
+        "paint": {
+            "line-color": "@ink",
+            "line-width": ["interpolate", ["linear"], ["zoom"], 10, 0.8, 16, 2.2],
+        },
+    }
+    dot: dict[str, Any] = {
+        "id": f"{layer.id}-dot",
+        "type": "circle",
+        "paint": {
+            "circle-color": "@ink",
+            "circle-radius": ["interpolate", ["linear"], ["zoom"], 10, 1.6, 14, 3, 18, 6],
+            "circle-stroke-color": "@ring",
+            "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 13, 0, 15, 1],
+        },
+    }
+    style_layers: list[dict[str, Any]]
+    match layer.geometry_type:
+        case "Point":
+            style_layers = [dot]
+        case "MultiLineString":
+            style_layers = [line]
+        case "MultiPolygon":
+            style_layers = [fill, line]
+        case _:
+            fill["filter"] = ["in", ["geometry-type"], ["literal", ["Polygon", "MultiPolygon"]]]
+            dot["filter"] = ["in", ["geometry-type"], ["literal", ["Point", "MultiPoint"]]]
+            style_layers = [fill, line, dot]
+    for style_layer in style_layers:
+        style_layer["metadata"] = {"onemap:order": ORDER[style_layer["type"]]}
+    hue = crc32(layer.id.encode()) % len(HUES["light"])
+    return {
+        "layers": style_layers,
+        "palette": {
+            "light": {"ink": HUES["light"][hue], "ring": "#ffffff"},
+            "dark": {"ink": HUES["dark"][hue], "ring": "#0e151d"},
+        },
+        "legend": [
+            {
+                "kind": {"circle": "dot"}.get(style_layers[0]["type"], style_layers[0]["type"]),
+                "color": "@ink",
+                "title": layer.title._asdict(),
+            }
+        ],
+    }
+
+
+def _placed(
+    style_layer: Mapping[str, Any], source: str, layer_id: str, palette: Mapping[str, str]
+) -> dict[str, Any]:
+    coloured = _coloured(style_layer, palette)
+    metadata = {
+        "onemap:order": DEFAULT_ORDER,
+        **coloured.get("metadata", {}),
+        "onemap:layer": layer_id,
+        "onemap:theme": source,
+    }
+    return {**coloured, "source": source, "source-layer": layer_id, "metadata": metadata}
+
+
+def _coloured(value: Any, palette: Mapping[str, str]) -> Any:
+    """`value` with every "@name" replaced by the palette's colour; KeyError names one that is missing."""
+    match value:
+        case str() if value.startswith("@"):
+            return palette[value[1:]]
+        case Mapping():
+            return {key: _coloured(inner, palette) for key, inner in value.items()}
+        case list():
+            return [_coloured(inner, palette) for inner in value]
+        case _:
+            return value
+
+
+def _view(layers: Sequence[Layer]) -> dict[str, Any]:
+    """Where the map opens: the middle of what there is. Nothing while every layer is empty."""
+    boxes: list[BoundingBox] = [layer.bounds for layer in layers if layer.bounds is not None]
+    if not boxes:
+        return {}
+    west, south = min(b.west for b in boxes), min(b.south for b in boxes)
+    east, north = max(b.east for b in boxes), max(b.north for b in boxes)
+    return {"center": [round((west + east) / 2, 6), round((south + north) / 2, 6)], "zoom": 12}
