@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ class Database:
         self._sizes = sizes or PoolSizes()
         self._engine: AsyncEngine | None = None
         self._draw_pool: AsyncConnectionPool[Any] | None = None
+        self._sign_of_life: psycopg.AsyncConnection[Any] | None = None
+        self.process = secrets.randbits(31)
+        """A number by which other processes know what this one left behind (see `announce`)."""
 
     def __repr__(self) -> str:
         return f"Database({self.url.render_as_string(hide_password=True)})"
@@ -76,6 +80,9 @@ class Database:
         if self._draw_pool is not None:
             await self._draw_pool.close()
             self._draw_pool = None
+        if self._sign_of_life is not None:
+            await self._sign_of_life.close()
+            self._sign_of_life = None
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
@@ -118,6 +125,20 @@ class Database:
             yield connection
         finally:
             await connection.close()
+
+    async def announce(self, lock: int) -> int:
+        """Holds the advisory lock (`lock`, `self.process`) while this process lives; returns `self.process`.
+
+        The lock hangs on a connection of its own: it falls when the process dies, however it dies.
+        """
+        async with translated():
+            if self._sign_of_life is None or self._sign_of_life.broken:
+                connection = await psycopg.AsyncConnection.connect(
+                    self.conninfo, autocommit=True, application_name="onemap-life"
+                )
+                await connection.execute("SELECT pg_advisory_lock(%s, %s)", (lock, self.process))
+                self._sign_of_life = connection
+        return self.process
 
     def _opened(self) -> AsyncEngine:
         if self._engine is None:

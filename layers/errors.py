@@ -9,7 +9,8 @@
     ├── Conflict            somebody else was first, or the state forbids it
     ├── TooMuch             over a limit that is written down
     └── Unavailable         the database cannot answer now; try again
-        └── TimedOut        … because the statement took longer than allowed
+        ├── TimedOut        … because the statement took longer than allowed
+        └── Unfit           … because the server lacks what One Map needs; an operator must act
 
 Other rooms derive their own from these; `api/problems.py` maps the branches to HTTP.
 """
@@ -74,6 +75,10 @@ class Unavailable(OneMapError):
 
 class TimedOut(Unavailable):
     """The statement took longer than its limit and was cancelled."""
+
+
+class Unfit(Unavailable):
+    """The PostgreSQL server lacks what One Map needs (PostGIS, a newer version, UTF-8)."""
 
 
 def _short(value: object) -> str:

@@ -1,0 +1,249 @@
+"""Which layers there are, and at which version each stands.
+
+`Catalogue` keeps them in the process and follows notices, so that a request does not ask the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from layers import schema
+from layers.db import Database
+from layers.description import check, from_json, known_layers, to_json
+from layers.errors import Conflict, NotFound, Unavailable
+from layers.model import BoundingBox, Layer, Version
+from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
+from layers.tables import ensure_indexes, ensure_tables
+
+__all__ = [
+    "Catalogue",
+    "get_layer",
+    "known_layers",
+    "list_layers",
+    "lock_layer",
+    "register",
+    "register_known",
+    "versions",
+]
+
+_log = logging.getLogger(__name__)
+
+
+async def list_layers(db: Database) -> list[Layer]:
+    """Every layer, by id, whatever its status; who may see them is for `layers.access`."""
+    async with db.connect() as connection:
+        found = await connection.execute(select(schema.layer).order_by(schema.layer.c.id))
+        return [_layer(row) for row in found.mappings()]
+
+
+async def get_layer(db: Database, layer_id: str) -> Layer:
+    """The layer called `layer_id`; raises `NotFound`."""
+    async with db.connect() as connection:
+        return await read_layer(connection, layer_id)
+
+
+async def versions(db: Database, layer_id: str) -> list[Version]:
+    """The published versions of a layer, newest first; raises `NotFound` for an unknown layer."""
+    table = schema.layer_version
+    async with db.connect() as connection:
+        await read_layer(connection, layer_id)
+        found = await connection.execute(
+            select(table).where(table.c.layer_id == layer_id).order_by(table.c.number.desc())
+        )
+        return [version_of(row) for row in found.mappings()]
+
+
+async def register(db: Database, layer: Layer) -> Layer:
+    """Makes the layer's tables and describes it in the catalogue; returns it with its state.
+
+    Registering again updates the description and adds columns for new fields. Raises `BadData` for an
+    impossible description, `Conflict` if a published field or the geometry type would change its type.
+    """
+    check(layer)
+    async with db.begin(timeout_ms=0) as connection:
+        # One at a time: CREATE TABLE IF NOT EXISTS of two sessions at once may collide in the catalogue.
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("onemap.register"))))
+        standing = await find_layer(connection, layer.id, for_update=True)
+        if standing is not None:
+            _refuse_changed_types(standing, layer)
+            if to_json(standing) == to_json(layer):
+                return standing
+        described = {
+            "description": to_json(layer),
+            "theme": layer.theme,
+            "access": layer.access,
+            "owner": layer.owner,
+        }
+        await connection.execute(
+            insert(schema.layer)
+            .values(id=layer.id, **described)
+            .on_conflict_do_update(index_elements=["id"], set_=described)
+        )
+        await ensure_tables(connection, layer)
+        if standing is not None and standing.version > 0:
+            await ensure_indexes(connection, layer)
+        registered = await read_layer(connection, layer.id)
+        await notify(connection, LAYER_CHANNEL, layer.id, registered.version)
+        return registered
+
+
+async def register_known(db: Database) -> list[Layer]:
+    """Registers every layer described in `layers/known`."""
+    return [await register(db, layer) for layer in known_layers()]
+
+
+async def find_layer(connection: AsyncConnection, layer_id: str, *, for_update: bool = False) -> Layer | None:
+    """The layer, or None; `for_update` locks its row to the end of the transaction."""
+    statement = select(schema.layer).where(schema.layer.c.id == layer_id)
+    if for_update:
+        statement = statement.with_for_update()
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else _layer(row)
+
+
+async def read_layer(connection: AsyncConnection, layer_id: str) -> Layer:
+    """The layer as this transaction sees it; raises `NotFound`."""
+    layer = await find_layer(connection, layer_id)
+    if layer is None:
+        raise _no_such(layer_id)
+    return layer
+
+
+async def lock_layer(connection: AsyncConnection, layer_id: str) -> Layer:
+    """The newest state of the layer, its row locked to the end of the transaction; raises `NotFound`."""
+    layer = await find_layer(connection, layer_id, for_update=True)
+    if layer is None:
+        raise _no_such(layer_id)
+    return layer
+
+
+async def set_status(connection: AsyncConnection, layer: Layer, status: str) -> None:
+    """Writes the status of a locked layer and tells the other processes."""
+    await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(status=status))
+    await notify(connection, LAYER_CHANNEL, layer.id, layer.version)
+
+
+def version_of(row: RowMapping | Mapping[str, Any]) -> Version:
+    """A `Version` from a row of `onemap.layer_version`."""
+    return Version(
+        layer_id=row["layer_id"],
+        number=row["number"],
+        published_at=row["published_at"],
+        published_by=row["published_by"],
+        added=row["added"],
+        changed=row["changed"],
+        removed=row["removed"],
+        note=row["note"],
+        boxes=tuple(BoundingBox(*box) for box in row["boxes"]),
+        report=row["report"],
+    )
+
+
+class Catalogue:
+    """The layers of one database, kept in the process and fresh by notices.
+
+    Open it with `async with`; one per process. Without `notices` it opens its own connection to listen.
+    """
+
+    def __init__(self, db: Database, notices: Notices | None = None) -> None:
+        self._db = db
+        self._given = notices
+        self._layers: dict[str, Layer] = {}
+        self._stack = contextlib.AsyncExitStack()
+        self._follower: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Catalogue({len(self._layers)} layers)"
+
+    async def __aenter__(self) -> Catalogue:
+        notices = self._given
+        if notices is None:
+            notices = await self._stack.enter_async_context(Notices(self._db))
+        news = notices.subscribe(LAYER_CHANNEL)
+        await self.refresh()
+        self._follower = asyncio.create_task(self._follow(news), name="catalogue")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        await self._stack.aclose()
+
+    async def layer(self, layer_id: str) -> Layer:
+        """The layer called `layer_id`; one not known yet is looked for in the database. `NotFound`."""
+        found = self._layers.get(layer_id)
+        if found is None:
+            found = self._layers[layer_id] = await get_layer(self._db, layer_id)
+        return found
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer, by id, whatever its status."""
+        return tuple(self._layers[i] for i in sorted(self._layers))
+
+    async def refresh(self) -> None:
+        """Reads every layer again."""
+        self._layers = {layer.id: layer for layer in await list_layers(self._db)}
+
+    async def _follow(self, news: Subscription) -> None:
+        async for item in news:
+            try:
+                if isinstance(item, Notice):
+                    await self._read_again(item.subject)
+                else:
+                    await self.refresh()
+            except Unavailable as error:
+                # The listening connection has gone too and brings a `Missed` when it is back.
+                _log.warning("the catalogue could not be refreshed: %s", error.en)
+
+    async def _read_again(self, layer_id: str) -> None:
+        try:
+            self._layers[layer_id] = await get_layer(self._db, layer_id)
+        except NotFound:
+            self._layers.pop(layer_id, None)
+
+
+def _layer(row: RowMapping) -> Layer:
+    described = from_json(row["description"], where=f"onemap.layer {row['id']}")
+    bounds = row["bounds"]
+    return replace(
+        described,
+        status=row["status"],
+        version=row["version"],
+        published_at=row["published_at"],
+        feature_count=row["feature_count"],
+        bounds=None if bounds is None else BoundingBox(*bounds),
+        provenance=row["provenance"],
+    )
+
+
+def _refuse_changed_types(standing: Layer, wanted: Layer) -> None:
+    if standing.geometry_type != wanted.geometry_type:
+        raise Conflict(
+            f"图层 {wanted.id} 的几何类型已是 {standing.geometry_type}，不能改为 {wanted.geometry_type}",
+            f"layer {wanted.id!r} holds {standing.geometry_type}, it cannot become {wanted.geometry_type}",
+            layer=wanted.id,
+        )
+    for field in wanted.fields:
+        before = standing.field(field.name)
+        if before is not None and before.type != field.type:
+            raise Conflict(
+                f"图层 {wanted.id} 的字段 {field.name} 类型已是 {before.type}，不能改为 {field.type}",
+                f"layer {wanted.id!r}: field {field.name!r} is {before.type}, it cannot become {field.type}",
+                layer=wanted.id,
+                field=field.name,
+            )
+
+
+def _no_such(layer_id: str) -> NotFound:
+    return NotFound(f"没有图层“{layer_id}”", f"there is no layer {layer_id!r}", layer=layer_id)

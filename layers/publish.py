@@ -1,0 +1,310 @@
+"""From a stage to the next version: compare, apply in one transaction, roll back, withdraw, restore.
+
+Readers see the version before or the version after, never between. What leaves the current rows goes to
+the past rows with the version in which it ended, so every version can be asked for again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateTable
+
+from layers import schema
+from layers.catalogue import lock_layer, read_layer, set_status, version_of
+from layers.db import Database
+from layers.difference import find_changes, measure
+from layers.errors import Conflict, NotFound
+from layers.model import Difference, Layer, Version
+from layers.notices import LAYER_CHANNEL, notify
+from layers.rows import standing_at
+from layers.schema import ROWS_SCHEMA
+from layers.stage import Batch, Staged, discard, drop_stage, stage, stage_table, sweep_stages
+from layers.tables import ensure_indexes, past_table, rows_table
+
+__all__ = [
+    "Batch",
+    "Staged",
+    "compare",
+    "discard",
+    "publish",
+    "restore",
+    "roll_back",
+    "stage",
+    "sweep_stages",
+    "withdraw",
+]
+
+
+async def compare(db: Database, staged: Staged, *, partial: bool = False) -> Difference:
+    """What publishing `staged` would do now. `partial`: rows it does not mention stay."""
+    async with db.begin(timeout_ms=0) as connection:
+        layer = await read_layer(connection, staged.layer.id)
+        delivery = await _delivery(connection, layer, staged)
+        changes = await find_changes(
+            connection, delivery, rows_table(layer), partial=partial, name=temporary_name()
+        )
+        return await measure(connection, changes, delivery, rows_table(layer))
+
+
+async def publish(
+    db: Database,
+    staged: Staged | Sequence[Staged],
+    *,
+    by: str,
+    note: str = "",
+    report: Mapping[str, Any] | None = None,
+    partial: bool = False,
+) -> list[Version]:
+    """Makes the staged rows the next version of their layers, all in one transaction.
+
+    A layer whose delivery changes nothing gets no version. `report` is kept with each version; its
+    member `provenance` becomes the layer's. The stages are gone afterwards. Raises `Conflict` if a stage
+    no longer fits its layer.
+    """
+    deliveries = [staged] if isinstance(staged, Staged) else list(staged)
+    made = []
+    async with db.begin(timeout_ms=0) as connection:
+        # In the order of ids, so that two publishers of the same layers cannot lock each other out.
+        for delivery in sorted(deliveries, key=lambda d: d.layer.id):
+            layer = await lock_layer(connection, delivery.layer.id)
+            source = await _delivery(connection, layer, delivery)
+            version = await _apply(
+                connection, layer, source, by=by, note=note, report=dict(report or {}), partial=partial
+            )
+            await drop_stage(connection, delivery.table)
+            if version is not None:
+                made.append(version)
+    return made
+
+
+async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Version:
+    """Publishes the state of version `number` as a new version.
+
+    Raises `NotFound` if there is no such version, `Conflict` if the layer stands as it did then.
+    """
+    async with db.begin(timeout_ms=0) as connection:
+        layer = await lock_layer(connection, layer_id)
+        if not 1 <= number <= layer.version:
+            raise NotFound(
+                f"图层“{layer.title.zh}”没有版本 {number}",
+                f"layer {layer_id!r} has no version {number}",
+                layer=layer_id,
+                version=number,
+            )
+        source = await _restored(connection, layer, number)
+        provenance = await _provenance_at(connection, layer_id, number)
+        report = {"rolled_back_to": number, "provenance": provenance}
+        version = await _apply(
+            connection,
+            layer,
+            source,
+            by=by,
+            note=f"回退到版本 {number} / rolled back to version {number}",
+            report=report,
+            partial=False,
+        )
+        if version is None:
+            raise Conflict(
+                f"图层“{layer.title.zh}”的内容与版本 {number} 相同，无需回退",
+                f"layer {layer_id!r} stands as in version {number} already",
+                layer=layer_id,
+                version=number,
+            )
+        return version
+
+
+async def withdraw(db: Database, layer_id: str, *, by: str) -> None:
+    """Hides the layer from everyone but publishers and admins; its rows stay. `Conflict` if it is not out."""
+    await _change_status(db, layer_id, "published", "withdrawn", by)
+
+
+async def restore(db: Database, layer_id: str, *, by: str) -> None:
+    """Shows a withdrawn layer again. Raises `Conflict` if it is not withdrawn."""
+    await _change_status(db, layer_id, "withdrawn", "published", by)
+
+
+async def _change_status(db: Database, layer_id: str, before: str, after: str, by: str) -> None:
+    async with db.begin() as connection:
+        layer = await lock_layer(connection, layer_id)
+        if layer.status != before:
+            raise Conflict(
+                f"图层“{layer.title.zh}”当前状态为 {layer.status}，不能改为 {after}",
+                f"layer {layer_id!r} is {layer.status}, it cannot become {after}",
+                layer=layer_id,
+                status=layer.status,
+            )
+        await set_status(connection, layer, after)
+
+
+async def _delivery(connection: AsyncConnection, layer: Layer, staged: Staged) -> Table:
+    """The stage as a table; `Conflict` if it is gone, incomplete, or older than the description."""
+    source = stage_table(staged.layer, staged.table)
+    exists = await connection.scalar(
+        select(func.to_regclass(f'{schema.STAGE_SCHEMA}."{staged.table}"').is_not(None))
+    )
+    # An unlogged table is empty after the server crashed: publishing it would remove every row.
+    if not exists or await connection.scalar(select(func.count()).select_from(source)) != staged.count:
+        raise Conflict(
+            f"图层 {layer.id} 的暂存数据已不存在，请重新导入",
+            f"the staged rows of layer {layer.id!r} are gone; import them again",
+            layer=layer.id,
+        )
+    if [(f.name, f.type) for f in layer.fields] != [(f.name, f.type) for f in staged.layer.fields]:
+        raise Conflict(
+            f"图层 {layer.id} 的字段在导入期间已改变，请重新导入",
+            f"the fields of layer {layer.id!r} changed meanwhile; import again",
+            layer=layer.id,
+        )
+    return source
+
+
+async def _restored(connection: AsyncConnection, layer: Layer, number: int) -> Table:
+    """A temporary stage with the rows of version `number`, their feature ids kept."""
+    source = stage_table(layer, temporary_name(), temporary=True)
+    await connection.execute(CreateTable(source))
+    names = ["_fid", "_key", "_hash", "_geom", *layer.field_names]
+    then = standing_at(layer, number, names).subquery("then")
+    ordinal = func.row_number().over(order_by=then.c._fid)
+    await connection.execute(
+        insert(source).from_select(["_row", *names], select(ordinal, *(then.c[n] for n in names)))
+    )
+    await connection.exec_driver_sql(f"ANALYZE {source.name}")
+    return source
+
+
+async def _provenance_at(connection: AsyncConnection, layer_id: str, number: int) -> dict[str, Any]:
+    table = schema.layer_version
+    found = await connection.scalar(
+        select(table.c.report["provenance"]).where(table.c.layer_id == layer_id, table.c.number == number)
+    )
+    return dict(found or {})
+
+
+async def _apply(
+    connection: AsyncConnection,
+    layer: Layer,
+    source: Table,
+    *,
+    by: str,
+    note: str,
+    report: Mapping[str, Any],
+    partial: bool,
+) -> Version | None:
+    """Makes `source` the next version of the locked `layer`; None if nothing would change."""
+    rows = rows_table(layer)
+    changes = await find_changes(connection, source, rows, partial=partial, name=temporary_name())
+    difference = await measure(connection, changes, source, rows)
+    if difference.is_empty:
+        return None
+    number = layer.version + 1
+    await _move(connection, layer, source, changes, number)
+    await ensure_indexes(connection, layer)
+    for table in (rows, past_table(layer)):
+        await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
+    return await _record(connection, layer, difference, number, by=by, note=note, report=report)
+
+
+async def _move(
+    connection: AsyncConnection, layer: Layer, source: Table, changes: Table, number: int
+) -> None:
+    """Old rows to the past, removed rows out, changed rows over (their `_fid` stays), added rows in."""
+    rows, past = rows_table(layer), past_table(layer)
+    content = ["_hash", "_geom", *layer.field_names]
+    ending = ["_fid", "_key", "_from", *content]
+    await connection.execute(
+        insert(past).from_select(
+            [*ending, "_to"],
+            select(*(rows.c[n] for n in ending), literal(number)).join(
+                changes, changes.c._fid == rows.c._fid
+            ),
+        )
+    )
+    await connection.execute(delete(rows).where(rows.c._fid == changes.c._fid, changes.c.kind == "removed"))
+    await connection.execute(
+        update(rows)
+        .values({**{n: source.c[n] for n in content}, "_from": number})
+        .where(rows.c._fid == changes.c._fid, changes.c.kind == "changed", changes.c._row == source.c._row)
+    )
+    new_id = func.coalesce(source.c._fid, func.nextval(f'{ROWS_SCHEMA}."{rows.name}__fid_seq"'))
+    await connection.execute(
+        insert(rows).from_select(
+            ["_fid", "_key", "_from", *content],
+            select(new_id, source.c._key, literal(number), *(source.c[n] for n in content))
+            .join(changes, changes.c._row == source.c._row)
+            .where(changes.c.kind == "added")
+            .order_by(source.c._row),
+        )
+    )
+
+
+async def _record(
+    connection: AsyncConnection,
+    layer: Layer,
+    difference: Difference,
+    number: int,
+    *,
+    by: str,
+    note: str,
+    report: Mapping[str, Any],
+) -> Version:
+    """Writes the version and the layer's new state, and tells the other processes."""
+    made = await connection.execute(
+        insert(schema.layer_version)
+        .values(
+            layer_id=layer.id,
+            number=number,
+            published_by=by,
+            added=difference.added,
+            changed=difference.changed,
+            removed=difference.removed,
+            note=note,
+            boxes=[list(box) for box in difference.boxes],
+            report=dict(report),
+        )
+        .returning(schema.layer_version)
+    )
+    version = version_of(made.mappings().one())
+    state: dict[str, Any] = {
+        "status": "published" if layer.status == "empty" else layer.status,
+        "version": number,
+        "published_at": version.published_at,
+        "feature_count": layer.feature_count + difference.added - difference.removed,
+        "bounds": await _bounds(connection, layer),
+    }
+    if "provenance" in report:
+        state["provenance"] = report["provenance"]
+    await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(state))
+    await notify(connection, LAYER_CHANNEL, layer.id, number)
+    return version
+
+
+async def _bounds(connection: AsyncConnection, layer: Layer) -> list[float] | None:
+    geometry = rows_table(layer).c._geom
+    west, south, east, north = func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax
+    corners = select(
+        func.min(west(geometry)),
+        func.min(south(geometry)),
+        func.max(east(geometry)),
+        func.max(north(geometry)),
+    )
+    row = (await connection.execute(corners)).one()
+    return None if row[0] is None else [float(v) for v in row]
+
+
+def temporary_name() -> str:
+    """A name for a temporary table; several may live in one transaction."""
+    return f"onemap_{secrets.token_hex(6)}"
