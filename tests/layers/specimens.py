@@ -9,6 +9,7 @@ from layers.model import Field, Layer, Text
 from layers.publish import Batch
 
 HERE = (116.50, 31.74)
+KINDS = {"1": Text("餐饮", "Food"), "2": Text("书店", "Books")}
 
 
 def shop_layer(**changes: object) -> Layer:
@@ -21,7 +22,7 @@ def shop_layer(**changes: object) -> Layer:
         "fields": (
             Field("code", Text("编码", "Code"), required=True),
             Field("name", Text("名称", "Name"), in_tiles=True),
-            Field("kind", Text("类别", "Kind"), codes={"1": Text("餐饮", "Food"), "2": Text("书店", "Books")}),
+            Field("kind", Text("类别", "Kind"), codes=KINDS),
             Field("floors", Text("层数", "Floors"), type="integer"),
             Field("opened", Text("开业日期", "Opened"), type="date"),
             Field("district_code", Text("区划代码", "District")),
