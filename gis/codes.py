@@ -18,9 +18,11 @@ from gis.tables import (
     classes_2013,
     components_2026,
     events_2026,
+    indicators,
     luan,
     pipes,
 )
+from gis.tables.indicators import Indicator
 from gis.tables.lines import Line
 from gis.tables.pipes import PipeClass, PipeSubclass
 
@@ -377,6 +379,17 @@ def gas_pressure_class(pressure_mpa: float) -> Line | None:
     return next(
         (Line(f"{top:g}", zh, en) for top, zh, en in pipes.GAS_PRESSURES if pressure_mpa <= top), None
     )
+
+
+@lru_cache
+def indicator(code: str) -> Indicator:
+    """What a station's indicator is called and measured in; an unknown code is its own title.
+
+    >>> indicator("co").unit
+    'mg/m³'
+    """
+    found = next((each for each in indicators.INDICATORS if each.code == code), None)
+    return found or Indicator(code, code, code, "")
 
 
 def districts() -> tuple[Line, ...]:
