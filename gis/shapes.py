@@ -13,6 +13,16 @@ LayerType = Literal["Point", "MultiLineString", "MultiPolygon", "Geometry"]
 _RING = int(shapely.GeometryType.LINEARRING)
 _FIRST_COLLECTED = int(shapely.GeometryType.MULTIPOINT)
 _DIMENSION = {"Point": 0, "MultiLineString": 1, "MultiPolygon": 2}
+_PLAIN = {
+    "Point": shapely.GeometryType.POINT,
+    "MultiLineString": shapely.GeometryType.LINESTRING,
+    "MultiPolygon": shapely.GeometryType.POLYGON,
+}
+_STORED = {
+    "Point": shapely.GeometryType.POINT,
+    "MultiLineString": shapely.GeometryType.MULTILINESTRING,
+    "MultiPolygon": shapely.GeometryType.MULTIPOLYGON,
+}
 
 
 class Mending(NamedTuple):
@@ -66,9 +76,14 @@ def to_multi(geometries: NDArray[np.object_], geometry_type: LayerType) -> NDArr
     if geometry_type == "Geometry":
         cast[full] = given[full]
         return cast
-    dimension = _DIMENSION[geometry_type]
-    for position in np.flatnonzero(full):
-        cast[position] = _as_multi(given[position], dimension)
+    plain = full & (shapely.get_type_id(given) == _PLAIN[geometry_type])
+    kept = full & (shapely.get_type_id(given) == _STORED[geometry_type])
+    cast[kept] = given[kept]
+    if plain.any() and not (plain & kept).any():
+        make = shapely.multipolygons if geometry_type == "MultiPolygon" else shapely.multilinestrings
+        cast[plain] = make(given[plain], indices=np.arange(plain.sum()))
+    for position in np.flatnonzero(full & ~plain & ~kept):
+        cast[position] = _as_multi(given[position], _DIMENSION[geometry_type])
     return cast
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gis.crs import CGCS2000, read_crs, reproject
-from gis.measures import area_m2, distance_m, length_m
+from gis.measures import ELLIPSOID, area_m2, distance_m, length_m
 
 SQUARE = shapely.box(116.50, 31.74, 116.51, 31.75)
 
@@ -27,6 +27,16 @@ def test_area_agrees_with_the_plane_on_the_central_meridian() -> None:
 def test_the_whole_ellipsoid_in_two_halves_has_the_area_of_cgcs2000() -> None:
     north = shapely.Polygon([(0, 0), (90, 0), (180, 0), (-90, 0)])
     assert area_m2([north])[0] * 2 == pytest.approx(5.1006562172e14, rel=1e-9)
+
+
+@given(st.floats(73, 135), st.floats(4, 53), st.floats(5, 100), st.floats(5, 100))
+def test_the_quick_way_for_small_polygons_agrees_with_geodesics(
+    lon: float, lat: float, east: float, north: float
+) -> None:
+    small = shapely.box(lon, lat, lon + east / 111320, lat + north / 111320)
+    shell = shapely.get_coordinates(small)
+    exact, _ = ELLIPSOID.polygon_area_perimeter(shell[:, 0], shell[:, 1])
+    assert area_m2([small])[0] == pytest.approx(abs(exact), rel=2e-6)
 
 
 def test_holes_are_taken_off_whichever_way_rings_turn() -> None:

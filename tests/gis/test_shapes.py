@@ -77,6 +77,21 @@ def test_a_geometry_becomes_the_layers_type_or_nothing(
     assert (cast.geom_type if cast is not None else None) == result
 
 
+def test_many_are_cast_as_each_alone() -> None:
+    line = shapely.LineString([(0, 0), (1, 1)])
+    mixed = np.array([GOOD, None, shapely.MultiPolygon([GOOD]), line, GOOD, shapely.Polygon()], dtype=object)
+    cast = to_multi(mixed, "MultiPolygon")
+    assert [each.geom_type if each is not None else None for each in cast] == [
+        "MultiPolygon",
+        None,
+        "MultiPolygon",
+        None,
+        "MultiPolygon",
+        None,
+    ]
+    assert to_multi(np.array([], dtype=object), "MultiPolygon").size == 0
+
+
 def test_heights_are_dropped_but_places_stay() -> None:
     (flat,) = drop_z(one(shapely.LineString([(0, 0, 5), (1, 1, 6)])))
     assert flat.equals(shapely.LineString([(0, 0), (1, 1)]))
