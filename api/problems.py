@@ -128,7 +128,7 @@ def problem(error: BaseException, scope: AsgiScope) -> Response:
     if request_id is not None:
         document["request_id"] = request_id
     return Response(
-        orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS),
+        orjson.dumps(_sayable(document)),
         status_code=status,
         headers=_headers(error, status, language),
         media_type="application/problem+json",
@@ -178,8 +178,20 @@ class _Gaps(dict[str, Any]):
 
 
 def _short(value: object) -> str:
-    shown = "…" if isinstance(value, (dict, list)) else str(value)
-    return shown.encode("utf-8", "replace").decode()[:200]
+    return "…" if isinstance(value, (dict, list)) else str(value)[:200]
+
+
+def _sayable(value: object) -> object:
+    """`value` as JSON can hold it: half a surrogate pair, which a caller may send, is no UTF-8."""
+    match value:
+        case Mapping():
+            return {str(_sayable(str(key))): _sayable(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_sayable(inner) for inner in value]
+        case bool() | int() | float() | None:
+            return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
+        case _:
+            return str(value).encode("utf-8", "replace").decode()
 
 
 def _status_of_invalid(faults: Sequence[Mapping[str, Any]]) -> int:
