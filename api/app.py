@@ -1,6 +1,6 @@
 """The application: what is opened for a process, and in which order a request passes.
 
-Doorway (id, log, errors) → headers → size limit → CORS → gzip → tile path → routes → the page
+Doorway (id, log, errors) → HEAD → size limit → CORS → gzip → tile path → routes → the page
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from starlette.responses import Response
 from api import health
 from api.context import Context
 from api.counters import Counters
-from api.doorway import BodyLimit, Doorway
+from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
 from api.web_page import WebPage
+from layers.catalogue import Catalogue
 from layers.db import Database
+from layers.notices import Notices
 
 ROUTERS: tuple[APIRouter, ...] = (health.router,)
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
@@ -60,6 +62,7 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
     """Outermost first."""
     chain = [
         Middleware(Doorway, observe=counters.observe),
+        Middleware(HeadAsGet),
         Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
     ]
     if settings.cors_origins:
@@ -81,8 +84,12 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncIterator[None]:
-        async with Database(database_url) as database:
-            app.state.context = Context(settings, database)
+        async with (
+            Database(database_url) as database,
+            Notices(database) as notices,
+            Catalogue(database, notices) as catalogue,
+        ):
+            app.state.context = Context(settings, database, notices, catalogue)
             yield
 
     return opened

@@ -12,7 +12,9 @@ from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
 from api.settings import ApiSettings
+from layers.catalogue import Catalogue
 from layers.db import Database
+from layers.notices import Notices
 
 Language = Literal["zh", "en"]
 
@@ -23,6 +25,8 @@ class Context:
 
     settings: ApiSettings
     database: Database
+    notices: Notices
+    catalogue: Catalogue
 
 
 def context_of(scope: AsgiScope) -> Context:
@@ -42,6 +46,12 @@ def language_of(scope: AsgiScope) -> Language:
         if primary in ("zh", "en") and weight > best_weight:
             best, best_weight = cast(Language, primary), weight
     return best
+
+
+def base_url(request: Request) -> str:
+    """The address the caller reached us under, without a slash at its end: the start of every link."""
+    public_url = context_of(request.scope).settings.public_url
+    return (public_url or str(request.base_url)).rstrip("/")
 
 
 def _weight(parameters: str) -> float:

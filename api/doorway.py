@@ -43,6 +43,7 @@ class Doorway:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        method = scope["method"]
         started = time.perf_counter()
         status = 0
 
@@ -64,23 +65,43 @@ class Doorway:
             if status_of(error) == 500:
                 logger.exception(
                     "unexpected error in %s %s",
-                    scope["method"],
+                    method,
                     scope["path"],
                     extra={"request_id": request_id},
                 )
             await problem(error, scope)(scope, receive, send_known)
         finally:
             elapsed = time.perf_counter() - started
-            self._observe(_route(scope), scope["method"], status, elapsed)
+            self._observe(_route(scope), method, status, elapsed)
             if logger.isEnabledFor(logging.INFO):
                 logger.info(
                     "%s %s %d %.1f ms",
-                    scope["method"],
+                    method,
                     scope["path"],
                     status,
                     elapsed * 1000,
                     extra={"request_id": request_id, "status": status, "elapsed_s": elapsed},
                 )
+
+
+class HeadAsGet:
+    """Answers HEAD as GET without the body (RFC 9110 §9.3.2), so that no route has to say so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        scope["method"] = "GET"
+        await self._app(scope, receive, send_headers)
 
 
 class BodyLimit:

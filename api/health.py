@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from api.answers import Json
 from api.context import ContextDep
+from layers.catalogue import list_layers
 from layers.errors import OneMapError
 
 router = APIRouter(tags=["service"])
@@ -22,11 +23,12 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(context: ContextDep) -> Response:
     """The database answers too; 503 where it does not."""
     try:
-        async with context.database.connect():
-            pass
+        layers = await list_layers(context.database)
     except OneMapError:
         return Json({"status": "unavailable", "database": "unavailable"}, status_code=503)
-    return Json({"status": "ok", "database": "ok"})
+    return Json(
+        {"status": "ok", "database": "ok", "layers": sum(layer.status == "published" for layer in layers)}
+    )
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
