@@ -1,0 +1,166 @@
+"""Rows of a layer as features: a page of them, one by key, how many, how many of each value.
+
+The spatial questions (`identify`, `nearest`, `within`) are in `layers.spatial`, looking up by words in
+`layers.search`; all are offered here. Everything takes a `Scope` and gives nothing beyond it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from layers.access import Scope
+from layers.db import Database
+from layers.errors import BadRequest, NotFound
+from layers.features import Feature, ValueCount, count_values, feature_columns, make_feature
+from layers.filters import Filter, box_condition, check_number, field_conditions, time_condition
+from layers.model import BoundingBox
+from layers.rows import require_field, rows
+from layers.search import SearchHit, search
+from layers.spatial import Identified, Within, identify, nearest, within
+
+__all__ = [
+    "Feature",
+    "FeatureQuery",
+    "Identified",
+    "Page",
+    "SearchHit",
+    "ValueCount",
+    "Within",
+    "count",
+    "feature",
+    "features",
+    "identify",
+    "nearest",
+    "search",
+    "statistics",
+    "within",
+]
+
+MAX_LIMIT = 10_000
+"""Most features of one page."""
+MAX_VALUES = 1_000
+"""Most different values that `statistics` lists, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class FeatureQuery:
+    """Which features, and how many at a time.
+
+    `bbox` in EPSG:4490; `datetime` as in OGC API Features; `filters` are (field, value) pairs that all
+    hold; `after` is the `next` of the page before; `fields` None: all that may leave. `with_count`: count
+    what matches even where that means looking at every row.
+    """
+
+    bbox: BoundingBox | None = None
+    datetime: str | None = None
+    filters: tuple[Filter, ...] = ()
+    limit: int = 100
+    after: str | None = None
+    fields: tuple[str, ...] | None = field(default=None)
+    with_count: bool = False
+
+
+class Page(NamedTuple):
+    """Features in the order of their ids; `next` None on the last page; `matched` None if not counted."""
+
+    features: list[Feature]
+    next: str | None
+    matched: int | None
+
+
+async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
+    """A page of features. Raises `BadRequest` for a field, value, cursor or limit that cannot be."""
+    check_number("limit", query.limit, 0, MAX_LIMIT)
+    table = rows(scope).subquery("scoped")
+    conditions = field_conditions(scope, table, query.filters)
+    if query.bbox is not None:
+        conditions.append(box_condition(table, query.bbox))
+    if query.datetime is not None:
+        timed = time_condition(scope, table, query.datetime)
+        if timed is not None:
+            conditions.append(timed)
+    fields = query.fields if query.fields is not None else scope.fields
+    statement = select(*feature_columns(scope, table, fields)).where(*conditions)
+    if query.after is not None:
+        statement = statement.where(table.c._fid > _read_cursor(query.after))
+    statement = statement.order_by(table.c._fid).limit(query.limit + 1)
+    async with db.connect() as connection:
+        found = (await connection.execute(statement)).all()
+        matched: int | None = None
+        if not conditions and scope.districts is None and scope.is_current:
+            matched = scope.layer.feature_count
+        elif query.with_count:
+            counted = select(func.count()).select_from(table).where(*conditions)
+            matched = int(await connection.scalar(counted) or 0)
+    page = [make_feature(row, fields) for row in found[: query.limit]]
+    more = len(found) > query.limit and page
+    return Page(page, _cursor(page[-1].fid) if more else None, matched)
+
+
+async def feature(db: Database, scope: Scope, key: str) -> Feature:
+    """The feature with business key `key`; raises `NotFound` also for one outside the scope."""
+    table = rows(scope).subquery("scoped")
+    statement = select(*feature_columns(scope, table, scope.fields)).where(table.c._key == _plain(key))
+    async with db.connect() as connection:
+        row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"图层“{scope.layer.title.zh}”中没有“{key[:80]}”",
+            f"layer {scope.layer.id!r} has no feature {key[:80]!r}",
+            layer=scope.layer.id,
+            key=key[:200],
+        )
+    return make_feature(row, scope.fields)
+
+
+async def count(db: Database, scope: Scope, filters: Sequence[Filter] = ()) -> int:
+    """How many rows match all `filters`."""
+    if not filters and scope.districts is None and scope.is_current:
+        return scope.layer.feature_count
+    table = rows(scope).subquery("scoped")
+    statement = select(func.count()).select_from(table).where(*field_conditions(scope, table, filters))
+    async with db.connect() as connection:
+        return int(await connection.scalar(statement) or 0)
+
+
+async def statistics(
+    db: Database, scope: Scope, count_by: str, filters: Sequence[Filter] = ()
+) -> list[ValueCount]:
+    """How many rows have each value of the field `count_by`, most frequent first, at most `MAX_VALUES`."""
+    require_field(scope, count_by)
+    table = rows(scope).subquery("scoped")
+    conditions = field_conditions(scope, table, filters)
+    async with db.connect() as connection:
+        return await count_values(connection, scope, table, count_by, conditions, MAX_VALUES)
+
+
+def _cursor(fid: int) -> str:
+    return base64.urlsafe_b64encode(str(fid).encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str) -> int:
+    try:
+        fid = int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii"))
+        if 0 <= fid < 2**63:
+            return fid
+    except (ValueError, binascii.Error):
+        pass
+    expected = "the `next` of the page before"
+    raise BadRequest(
+        f"分页游标有误：{text[:80]!r}",
+        f"the cursor {text[:80]!r} is not one of ours",
+        field="after",
+        value=text,
+        expected=expected,
+    )
+
+
+def _plain(key: str) -> str:
+    """`key` without NUL, which no stored key holds and the driver refuses."""
+    return key.replace("\x00", "�")
