@@ -12,13 +12,13 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy
 from psycopg import sql as driver_sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, ClauseElement, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from layers.errors import BadRequest, Conflict, OneMapError, TimedOut, Unavailable
@@ -29,6 +29,8 @@ DRAW_TIMEOUT_MS = 10_000
 """Statement limit of the tile pool: a square that takes longer is refused, not awaited."""
 QUERY_TIMEOUT_MS = 30_000
 """Statement limit of ordinary queries; imports and publishing lift it for their own transaction."""
+
+_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,19 @@ async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
     found = raw.driver_connection
     assert isinstance(found, psycopg.AsyncConnection)
     return found
+
+
+class DriverStatement(NamedTuple):
+    """A statement as `Database.draw` takes it: text with `%(name)s` places, and the values bound so far."""
+
+    text: str
+    values: Mapping[str, Any]
+
+
+def for_driver(statement: ClauseElement) -> DriverStatement:
+    """`statement` as the driver's text. A `bindparam` without a value keeps its name and comes with None."""
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    return DriverStatement(str(compiled), compiled.params or {})
 
 
 def identifier(*parts: str) -> driver_sql.Identifier:

@@ -1,0 +1,136 @@
+"""Drawn tiles, kept: a bounded number of bytes in memory, the least lately used ones leave first.
+
+A tile that several ask for at once is drawn once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_CAPACITY_BYTES = 256 * 2**20
+ENTRY_BYTES = 600
+"""What an entry takes beside its body: key, tag, dictionary (measured with 100,000 empty tiles)."""
+COMPRESSION_LEVEL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTile:
+    """A tile as it travels.
+
+    `body_gzip` is empty for an empty tile. `etag` (without quotes) comes from the content. `left_out`:
+    features of a layer too small to be drawn in the square, only layers that lost some.
+    """
+
+    body_gzip: bytes
+    etag: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.body_gzip
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes in memory, about."""
+        return len(self.body_gzip) + ENTRY_BYTES
+
+    def identity(self) -> bytes:
+        """The tile uncompressed, for the rare client that does not take gzip."""
+        return gzip.decompress(self.body_gzip) if self.body_gzip else b""
+
+
+NOTHING_HERE = EncodedTile(b"", "empty")
+
+
+def encode(content: bytes, left_out: Mapping[str, int]) -> EncodedTile:
+    """`content` (the layers' parts joined) compressed, with a tag that two equal tiles share."""
+    if not content and not left_out:
+        return NOTHING_HERE
+    tag = hashlib.blake2b(content, digest_size=12).hexdigest() if content else NOTHING_HERE.etag
+    # mtime 0: the same content gives the same bytes, in every process.
+    body = gzip.compress(content, COMPRESSION_LEVEL, mtime=0) if content else b""
+    return EncodedTile(body, tag, left_out)
+
+
+class TileCache:
+    """Tiles by key, at most `capacity_bytes` of them."""
+
+    def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
+        self.capacity_bytes = capacity_bytes
+        self.size_bytes = 0
+        self._tiles: OrderedDict[Hashable, EncodedTile] = OrderedDict()
+        self._drawing: dict[Hashable, _Drawing] = {}
+
+    def __repr__(self) -> str:
+        return f"TileCache({len(self._tiles)} tiles, {self.size_bytes} of {self.capacity_bytes} bytes)"
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def get(self, key: Hashable) -> EncodedTile | None:
+        """The kept tile, which becomes the latest used one."""
+        found = self._tiles.get(key)
+        if found is not None:
+            self._tiles.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, tile: EncodedTile) -> None:
+        """Keeps `tile`; others leave until everything fits. A tile above the capacity is not kept."""
+        self._forget(key)
+        if tile.size > self.capacity_bytes:
+            return
+        self._tiles[key] = tile
+        self.size_bytes += tile.size
+        while self.size_bytes > self.capacity_bytes:
+            _, oldest = self._tiles.popitem(last=False)
+            self.size_bytes -= oldest.size
+
+    async def get_or_draw(self, key: Hashable, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
+        """The kept tile, or the one `draw` makes; of those who wait for one key at once, one draws.
+
+        Who stops waiting does not disturb the others; when nobody waits any more the drawing is cancelled.
+        An error reaches everyone who waited and is not kept.
+        """
+        found = self.get(key)
+        if found is not None:
+            return found
+        drawing = self._drawing.get(key)
+        if drawing is None:
+            drawing = self._drawing[key] = _Drawing(asyncio.ensure_future(self._draw(key, draw)))
+        drawing.waiting += 1
+        try:
+            return await asyncio.shield(drawing.task)
+        finally:
+            drawing.waiting -= 1
+            if drawing.waiting == 0 and not drawing.task.done():
+                if self._drawing.get(key) is drawing:
+                    del self._drawing[key]
+                drawing.task.cancel()
+
+    async def _draw(self, key: Hashable, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
+        this = asyncio.current_task()
+        try:
+            tile = await draw()
+            self.put(key, tile)
+            return tile
+        finally:
+            standing = self._drawing.get(key)
+            if standing is not None and standing.task is this:
+                del self._drawing[key]
+
+    def _forget(self, key: Hashable) -> None:
+        tile = self._tiles.pop(key, None)
+        if tile is not None:
+            self.size_bytes -= tile.size
+
+
+@dataclass(slots=True)
+class _Drawing:
+    task: asyncio.Future[Any]
+    waiting: int = 0

@@ -1,0 +1,109 @@
+"""Tiles for scopes: kept ones at once, others drawn by the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gis.squares import Tile
+from layers.access import Scope
+from layers.catalogue import Catalogue
+from layers.db import Database
+from layers.errors import BadRequest, TooMuch
+from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
+from tiles.square import Frame, Square, mercator_square
+from tiles.statement import EXACT_FROM_ZOOM, DrawStatement, compose, is_drawn_at, tile_fields
+
+MAX_LAYERS = 16
+"""Layers in one tile; a style needs about ten, and each costs the database a scan."""
+MAX_STATEMENTS = 2048
+"""Composed statements kept (a few kB each)."""
+COMPRESS_ASIDE_BYTES = 64 * 1024
+"""From here on compressing takes milliseconds and is done in a thread, so that other answers go on."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Scopes to be drawn together, in order, and the part of a key that names them."""
+
+    scopes: tuple[Scope, ...]
+    key: str
+
+
+def select_scopes(scopes: Sequence[Scope]) -> Selection:
+    """`scopes` as a selection. Raises `TooMuch` above `MAX_LAYERS`, `BadRequest` for none or one twice."""
+    ids = [scope.layer.id for scope in scopes]
+    if len(ids) > MAX_LAYERS:
+        raise TooMuch(
+            f"一次最多请求 {MAX_LAYERS} 个图层，收到 {len(ids)} 个",
+            f"at most {MAX_LAYERS} layers in one tile, {len(ids)} were asked for",
+            limit=MAX_LAYERS,
+            number=len(ids),
+        )
+    if not ids or len(set(ids)) < len(ids):
+        raise BadRequest(
+            "图层不能为空，也不能重复",
+            "name at least one layer, and each layer once",
+            field="layers",
+            value=",".join(ids),
+            expected="layer ids, each once",
+        )
+    # The fields are named, as a description can change without a new version.
+    parts = (f"{s.cache_key}({','.join(f.name for f in tile_fields(s))})≥{s.layer.min_zoom}" for s in scopes)
+    return Selection(tuple(scopes), ";".join(parts))
+
+
+class TileServer:
+    """Draws and keeps tiles of one database. One per process."""
+
+    def __init__(self, db: Database, catalogue: Catalogue, *, cache: TileCache | None = None) -> None:
+        self._db = db
+        self._catalogue = catalogue
+        self.cache = cache or TileCache()
+        self._statements: OrderedDict[tuple[str, Frame, bool, int], DrawStatement] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"TileServer({self.cache!r})"
+
+    async def tile(self, scopes: Sequence[Scope], tile: Tile) -> EncodedTile:
+        """The tile of the Web Mercator quad with `scopes` drawn in it, kept or drawn."""
+        selection, square = select_scopes(scopes), mercator_square(tile)
+        return self.kept(selection, square) or await self.drawn(selection, square)
+
+    def kept(self, selection: Selection, square: Square) -> EncodedTile | None:
+        """The tile if it is in memory."""
+        return self.cache.get((selection.key, *square.place))
+
+    async def drawn(self, selection: Selection, square: Square) -> EncodedTile:
+        """The tile, drawn now unless it is in memory or being drawn. Raises `TimedOut`, `Unavailable`."""
+        return await self.cache.get_or_draw(
+            (selection.key, *square.place), lambda: self._draw(selection, square)
+        )
+
+    async def _draw(self, selection: Selection, square: Square) -> EncodedTile:
+        statement = self._statement(selection, square)
+        if statement is None:
+            return NOTHING_HERE
+        (row,) = await self._db.draw(statement.text, statement.parameters(square))
+        content = b"".join(row[0::2])
+        left_out = {i: n for i, n in zip(statement.layer_ids, row[1::2], strict=True) if n}
+        if len(content) < COMPRESS_ASIDE_BYTES:
+            return encode(content, left_out)
+        return await asyncio.to_thread(encode, content, left_out)
+
+    def _statement(self, selection: Selection, square: Square) -> DrawStatement | None:
+        """What draws the selection at this zoom; None if none of its layers is drawn there."""
+        shown = [scope for scope in selection.scopes if is_drawn_at(scope.layer, square.z)]
+        if not shown:
+            return None
+        exact = square.z >= EXACT_FROM_ZOOM
+        # How many are shown tells which: going out, layers only leave.
+        key = (selection.key, square.frame, exact, len(shown))
+        statement = self._statements.get(key)
+        if statement is None:
+            statement = self._statements[key] = compose(shown, square.frame, exact=exact)
+            if len(self._statements) > MAX_STATEMENTS:
+                self._statements.popitem(last=False)
+        return statement

@@ -1,0 +1,209 @@
+"""From scopes to the one statement that draws them: text prepared once, values bound for each square.
+
+The text depends on the layers, their fields, the form of their limits and the zoom band, never on the
+square, so that each connection of the drawing pool parses and plans it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    DateTime,
+    Double,
+    FromClause,
+    LargeBinary,
+    ScalarSelect,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.types import NullType
+
+from layers.access import Scope
+from layers.db import for_driver
+from layers.model import Field, Layer
+from layers.rows import rows
+from tiles.square import EXTENT, MARGIN, Frame, Square
+
+EXACT_FROM_ZOOM = 14
+"""From here on whatever the tile's units can show is drawn; further out, specks are left out and counted."""
+SPECK_UNITS = 2.0
+"""An area less wide and less high than this is a speck: a quarter of a pixel where a tile shows 512."""
+
+STRANGER_FIELDS = 8
+"""How many fields of a layer that marks none for tiles travel in them."""
+SHORT_TEXT = 64
+"""Characters; a text field known to be longer is not for tiles unless it says so."""
+
+_EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
+_MARGIN: ColumnElement[int] = literal_column(str(MARGIN))
+
+GEOMETRY_COLUMNS: Mapping[Frame, str] = {3857: "_geom_3857", 4490: "_geom"}
+
+
+@dataclass(frozen=True)
+class DrawStatement:
+    """What draws some scopes in any square of one band and frame.
+
+    Each of `layer_ids` has two columns in the one row: its part of the tile, and how many of its features
+    lie in the square and were too small to be drawn.
+    """
+
+    layer_ids: tuple[str, ...]
+    text: str
+    values: Mapping[str, object]
+
+    def parameters(self, square: Square) -> dict[str, object]:
+        """Every value the text has a place for."""
+        west, south, east, north = square.bounds
+        return {
+            **self.values,
+            "tile_west": west,
+            "tile_south": south,
+            "tile_east": east,
+            "tile_north": north,
+            "tile_margin": square.margin,
+            "tile_speck": square.unit * SPECK_UNITS,
+        }
+
+
+def is_drawn_at(layer: Layer, z: int) -> bool:
+    """Whether the layer is drawn at this zoom at all."""
+    return z >= layer.min_zoom
+
+
+def compose(scopes: Sequence[Scope], frame: Frame, *, exact: bool) -> DrawStatement:
+    """The statement for one or more `scopes`, whose layers differ. `exact`: specks are drawn as well."""
+    parts = [_part(scope, frame, exact=exact).subquery(f"part_{n}") for n, scope in enumerate(scopes)]
+    columns = [column for part in parts for column in (part.c.tile, part.c.left_out)]
+    joined: FromClause = parts[0]
+    for part in parts[1:]:
+        joined = joined.join(part, true())
+    text, values = for_driver(select(*columns).select_from(joined))
+    return DrawStatement(
+        tuple(scope.layer.id for scope in scopes),
+        text,
+        {name: value for name, value in values.items() if not name.startswith("tile_")},
+    )
+
+
+def tile_fields(scope: Scope) -> tuple[Field, ...]:
+    """The fields that travel in tiles: the key, then those marked for it, as far as the scope lets them out.
+
+    A layer that marks none (a stranger's) gives its name field and its first short ones.
+    """
+    layer = scope.layer
+    allowed = [f for f in layer.fields if f.name in scope.fields]
+    marked = [f for f in allowed if f.in_tiles]
+    if not any(f.in_tiles for f in layer.fields):
+        short = [f for f in allowed if f.name != layer.key and _is_short(f)]
+        short.sort(key=lambda f: f.name != layer.name_field)
+        marked = short[:STRANGER_FIELDS]
+    key = [f for f in allowed if f.name == layer.key and f not in marked]
+    return (*key, *marked)
+
+
+def _is_short(field: Field) -> bool:
+    return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
+
+
+def _part(scope: Scope, frame: Frame, *, exact: bool) -> Select[Any]:
+    """One row: the layer's part of the tile (empty bytes if nothing was drawn), and the number left out."""
+    fields = tile_fields(scope)
+    drawn = _drawn(scope, fields, frame, exact=exact)
+    # The record that becomes the features' attributes; a level of its own, as what is counted beside it
+    # must not be in it.
+    names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
+    record = (
+        select(drawn.c.drawn.label("_geom"), *(drawn.c[name] for name in names))
+        .correlate(drawn)
+        .lateral("feature")
+    )
+    tile = func.ST_AsMVT(
+        literal_column("feature"),
+        scope.layer.id,
+        _EXTENT,
+        literal_column("'_geom'"),
+        literal_column("'_fid'"),
+        type_=LargeBinary(),
+    )
+    missed = and_(drawn.c.drawn.is_(None), func.ST_Intersects(drawn.c.stored, _reach(frame), type_=Boolean()))
+    left_out = func.count().filter(missed)
+    columns: list[ColumnElement[Any]] = [tile.label("tile"), left_out.label("left_out")]
+    return select(*columns).select_from(drawn.join(record, true()))
+
+
+def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) -> Subquery:
+    """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
+    source = rows(scope, fields=[f.name for f in fields]).subquery("source")
+    stored = source.c[GEOMETRY_COLUMNS[frame]]
+    shape: ColumnElement[Any] = func.ST_AsMVTGeom(
+        stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
+    )
+    if not exact and scope.layer.geometry_type in ("MultiPolygon", "Geometry"):
+        shape = case((_is_speck(stored), None), else_=shape)
+    return (
+        select(
+            shape.label("drawn"),
+            stored.label("stored"),
+            source.c._fid,
+            source.c._key,
+            *(_travelling(source.c[f.name], f).label(f.name) for f in fields),
+        )
+        .where(stored.op("&&", is_comparison=True)(_reach(frame)))
+        # A fence: without it the planner would pull this level up and cut every shape twice, once for the
+        # tile and once for the count.
+        .offset(literal_column("0"))
+        .subquery("drawn")
+    )
+
+
+def _is_speck(stored: ColumnElement[Any]) -> ColumnElement[bool]:
+    limit = _place("speck")
+    return and_(
+        func.ST_Dimension(stored) == literal_column("2"),
+        func.ST_XMax(stored) - func.ST_XMin(stored) < limit,
+        func.ST_YMax(stored) - func.ST_YMin(stored) < limit,
+    )
+
+
+def _travelling(column: ColumnElement[Any], field: Field) -> ColumnElement[Any]:
+    """The value as a tile can hold it: a moment as RFC 3339 text in UTC, a date as ISO text."""
+    if field.type == "datetime":
+        utc = func.timezone(literal_column("'UTC'"), column, type_=DateTime())
+        return func.to_char(utc, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS"Z"'"""))
+    if field.type == "date":
+        return func.to_char(column, literal_column("'YYYY-MM-DD'"))
+    return column
+
+
+def _box(frame: Frame) -> ScalarSelect[Any]:
+    """The square. A subquery of its own, so that it is made once for a tile and not once for a row."""
+    return select(func.Box2D(_square(frame), type_=NullType())).scalar_subquery()
+
+
+def _reach(frame: Frame) -> ScalarSelect[Any]:
+    """The square with its margin: the same for choosing rows as for cutting them."""
+    return select(func.ST_Expand(_square(frame), _place("margin"), type_=NullType())).scalar_subquery()
+
+
+def _square(frame: Frame) -> ColumnElement[Any]:
+    corners = [_place(side) for side in ("west", "south", "east", "north")]
+    return func.ST_MakeEnvelope(*corners, literal_column(str(frame)), type_=NullType())
+
+
+def _place(name: str) -> ColumnElement[float]:
+    """The place of a value that differs from square to square; always a float, as a statement is prepared
+    anew for other types."""
+    return bindparam(f"tile_{name}", type_=Double())
