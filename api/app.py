@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import health
+from api import health, layers, styles
 from api.context import Context
 from api.counters import Counters
 from api.doorway import BodyLimit, Doorway, HeadAsGet
@@ -29,7 +29,11 @@ from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    layers.router,
+    styles.router,
+)
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
 
 GZIP_FROM_BYTES = 1024

@@ -1,0 +1,177 @@
+"""What answers look like: the models of the OpenAPI document, from which the page's types are made.
+
+Handlers write their answers as plain values for speed; a test holds them equal to these models.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from layers.model import AccessLevel, FieldType, GeometryType, LayerStatus, Sensitivity
+
+
+class Document(BaseModel):
+    """A JSON object with these members and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TextDocument(Document):
+    zh: str
+    en: str
+
+
+class FieldDocument(Document):
+    name: str
+    title: TextDocument
+    type: FieldType
+    unit: str | None
+    codes: dict[str, TextDocument] | None
+    sensitivity: Sensitivity
+    in_tiles: bool
+
+
+class LayerDocument(Document):
+    id: str
+    title: TextDocument
+    theme: str
+    geometry_type: GeometryType
+    version: int
+    feature_count: int | None
+    """None where the viewer sees only some of the rows."""
+    bounds: tuple[float, float, float, float] | None
+    min_zoom: int
+    max_zoom: int
+    access: AccessLevel
+    status: LayerStatus
+    known: bool
+    owner: str
+    key: str | None
+    name_field: str | None
+    time_field: str | None
+    district_field: str | None
+    published_at: datetime | None
+    description: TextDocument
+    source: str | None
+    fields: list[FieldDocument]
+
+
+class LayersDocument(Document):
+    layers: list[LayerDocument]
+
+
+class VersionDocument(Document):
+    number: int
+    published_at: datetime
+    published_by: str
+    added: int
+    changed: int
+    removed: int
+    note: str
+    boxes: list[tuple[float, float, float, float]]
+
+
+class VersionsDocument(Document):
+    versions: list[VersionDocument]
+
+
+class ThemeDocument(Document):
+    id: str
+    title: TextDocument
+    icon: str
+    layers: list[str]
+
+
+class ThemesDocument(Document):
+    themes: list[ThemeDocument]
+
+
+class AccountDocument(Document):
+    name: str
+    title: str
+    roles: list[str]
+    department: str | None
+    districts: list[str]
+    is_logged_in: bool
+
+
+class LoginDocument(Document):
+    token: str
+    account: AccountDocument
+
+
+class FeatureDocument(BaseModel):
+    """A GeoJSON Feature (RFC 7946)."""
+
+    type: Literal["Feature"]
+    id: str
+    geometry: dict[str, Any] | None
+    properties: dict[str, Any]
+
+
+class NearFeatureDocument(FeatureDocument):
+    distance_m: float
+
+
+class NearFeaturesDocument(Document):
+    type: Literal["FeatureCollection"]
+    features: list[NearFeatureDocument]
+
+
+class PlaceDocument(Document):
+    lon: float
+    lat: float
+
+
+class IdentifiedDocument(Document):
+    layer: str
+    title: TextDocument
+    features: list[NearFeatureDocument]
+
+
+class IdentifyDocument(Document):
+    place: PlaceDocument
+    layers: list[IdentifiedDocument]
+
+
+class CountDocument(Document):
+    value: Any
+    title: TextDocument
+    count: int
+
+
+class WithinDocument(Document):
+    count: int
+    counts: list[CountDocument]
+    features: list[FeatureDocument]
+
+
+class FoundDocument(Document):
+    layer: str
+    layer_title: TextDocument
+    id: str
+    title: str
+    subtitle: str
+    lon: float
+    lat: float
+    bounds: tuple[float, float, float, float]
+
+
+class SearchDocument(Document):
+    results: list[FoundDocument]
+
+
+class ProblemDocument(BaseModel):
+    """A problem (RFC 9457); further members are the facts of the case."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None = None

@@ -1,0 +1,179 @@
+"""The layers and themes a viewer may see, their versions, and what a publisher may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.answers import Json, text
+from api.context import Context, ContextDep
+from api.documents import LayerDocument, LayersDocument, ThemesDocument, VersionDocument, VersionsDocument
+from api.session import ViewerDep
+from layers import publish
+from layers.access import Scope, Viewer, require, scope_for, scopes_for
+from layers.catalogue import versions
+from layers.errors import NotFound
+from layers.model import LAYER_ID, Layer, Version
+from themes.catalogue import themes_of
+
+router = APIRouter(tags=["layers"], prefix="/api/v1")
+
+LayerId = Annotated[str, Path(description="图层标识 Layer id", examples=["building"])]
+
+
+@router.get("/layers", response_model=LayersDocument)
+async def list_layers(context: ContextDep, viewer: ViewerDep) -> Json:
+    """The layers the caller may see, with their fields."""
+    scopes = scopes_for(viewer, context.catalogue.layers())
+    return Json({"layers": [layer_document(scope) for scope in scopes]})
+
+
+@router.get("/layers/{layer_id}", response_model=LayerDocument)
+async def get_layer(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+    """One layer."""
+    return Json(layer_document(await scope_of(context, viewer, layer_id)))
+
+
+@router.get("/layers/{layer_id}/versions", response_model=VersionsDocument)
+async def list_versions(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+    """The published versions of a layer, newest first."""
+    scope = await scope_of(context, viewer, layer_id)
+    found = await versions(context.database, scope.layer.id)
+    return Json({"versions": [_version_document(version) for version in found]})
+
+
+@router.get("/themes", response_model=ThemesDocument)
+async def list_themes(context: ContextDep, viewer: ViewerDep) -> Json:
+    """The themes with those of their layers the caller may see, in order."""
+    visible = [scope.layer for scope in scopes_for(viewer, context.catalogue.layers())]
+    return Json(
+        {
+            "themes": [
+                {"id": theme.id, "title": text(theme.title), "icon": theme.icon, "layers": theme.layers}
+                for theme in themes_of(visible)
+            ]
+        }
+    )
+
+
+class RollBack(BaseModel):
+    """To which version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1, description="回退到的版本号 The version to go back to")]
+
+
+@router.post("/layers/{layer_id}/rollback", response_model=VersionDocument)
+async def roll_back(layer_id: LayerId, wanted: RollBack, context: ContextDep, viewer: ViewerDep) -> Json:
+    """Publishes an earlier version's state as a new version (publishers)."""
+    layer = await _layer_of_publisher(context, viewer, layer_id)
+    version = await publish.roll_back(context.database, layer.id, wanted.version, by=viewer.name)
+    return Json(_version_document(version))
+
+
+@router.post("/layers/{layer_id}/withdraw", response_model=LayerDocument)
+async def withdraw(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+    """Hides a layer from everyone but publishers; its rows stay (publishers)."""
+    layer = await _layer_of_publisher(context, viewer, layer_id)
+    await publish.withdraw(context.database, layer.id, by=viewer.name)
+    return await _fresh(context, viewer, layer.id)
+
+
+@router.post("/layers/{layer_id}/restore", response_model=LayerDocument)
+async def restore(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+    """Shows a withdrawn layer again (publishers)."""
+    layer = await _layer_of_publisher(context, viewer, layer_id)
+    await publish.restore(context.database, layer.id, by=viewer.name)
+    return await _fresh(context, viewer, layer.id)
+
+
+async def layer_called(context: Context, layer_id: str) -> Layer:
+    """The layer, or `NotFound`; what cannot be an id is not asked of the database."""
+    if not LAYER_ID.fullmatch(layer_id):
+        shown = layer_id[:60]
+        raise NotFound(f"没有图层“{shown}”", f"there is no layer {shown!r}", layer=shown)
+    return await context.catalogue.layer(layer_id)
+
+
+async def scope_of(context: Context, viewer: Viewer, layer_id: str, *, version: int | None = None) -> Scope:
+    """What `viewer` may see of the layer; raises as `layers.access.scope_for` does."""
+    return scope_for(viewer, await layer_called(context, layer_id), version=version)
+
+
+async def scopes_of(context: Context, viewer: Viewer, ids: str | None) -> list[Scope]:
+    """The scopes of the layers named in `ids`, separated by commas; all the viewer may see where it is None.
+
+    A layer that is named and may not be seen is an error; one that is not named is left out in silence.
+    """
+    if ids is None:
+        return scopes_for(viewer, context.catalogue.layers())
+    names = dict.fromkeys(name.strip() for name in ids.split(","))
+    return [await scope_of(context, viewer, name) for name in names]
+
+
+def layer_document(scope: Scope) -> Mapping[str, Any]:
+    """A layer as it travels, with the fields the viewer may see."""
+    layer = scope.layer
+    return {
+        "id": layer.id,
+        "title": text(layer.title),
+        "theme": layer.theme,
+        "geometry_type": layer.geometry_type,
+        "version": layer.version,
+        "feature_count": layer.feature_count if scope.districts is None else None,
+        "bounds": None if layer.bounds is None else list(layer.bounds),
+        "min_zoom": layer.min_zoom,
+        "max_zoom": layer.max_zoom,
+        "access": layer.access,
+        "status": layer.status,
+        "known": layer.known,
+        "owner": layer.owner,
+        "key": layer.key,
+        "name_field": layer.name_field,
+        "time_field": layer.time_field,
+        "district_field": layer.district_field,
+        "published_at": layer.published_at,
+        "description": text(layer.description),
+        "source": layer.source,
+        "fields": [
+            {
+                "name": field.name,
+                "title": text(field.title),
+                "type": field.type,
+                "unit": field.unit,
+                "codes": None if field.codes is None else {c: text(t) for c, t in field.codes.items()},
+                "sensitivity": field.sensitivity,
+                "in_tiles": field.in_tiles,
+            }
+            for field in layer.fields
+            if field.name in scope.fields
+        ],
+    }
+
+
+async def _layer_of_publisher(context: Context, viewer: Viewer, layer_id: str) -> Layer:
+    require(viewer, "publisher")
+    return (await scope_of(context, viewer, layer_id)).layer
+
+
+async def _fresh(context: Context, viewer: Viewer, layer_id: str) -> Json:
+    """The layer after a change; this process need not wait for its own notice."""
+    await context.catalogue.refresh()
+    return Json(layer_document(await scope_of(context, viewer, layer_id)))
+
+
+def _version_document(version: Version) -> Mapping[str, Any]:
+    return {
+        "number": version.number,
+        "published_at": version.published_at,
+        "published_by": version.published_by,
+        "added": version.added,
+        "changed": version.changed,
+        "removed": version.removed,
+        "note": version.note,
+        "boxes": [list(box) for box in version.boxes],
+    }

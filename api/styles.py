@@ -1,0 +1,55 @@
+"""MapLibre styles of the themes, with what the caller may see and nothing from another host."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from api.answers import Json
+from api.context import ContextDep, base_url
+from api.session import ViewerDep
+from layers.access import scopes_for
+from layers.errors import NotFound
+from themes.catalogue import known_themes, themes_of
+from themes.style import Scheme, build_style
+
+router = APIRouter(tags=["styles"])
+
+ALL = "all"
+"""The style of every theme together."""
+
+
+@router.get("/styles/{theme}.json", response_model=dict[str, object])
+async def get_style(
+    request: Request,
+    theme: Annotated[str, Path(description="专题标识，或 all  Theme id, or all", examples=["pipe"])],
+    context: ContextDep,
+    viewer: ViewerDep,
+    scheme: Annotated[Scheme, Query(description="明亮或暗色 Light or dark")] = "light",
+) -> Response:
+    """The style of one theme (or `all`); its sources are this service's TileJSON addresses."""
+    if theme != ALL and theme not in (known.id for known in known_themes()):
+        shown = theme[:60]
+        raise NotFound(f"没有专题“{shown}”", f"there is no theme {shown!r}", theme=shown)
+    layers = {scope.layer.id: scope.layer for scope in scopes_for(viewer, context.catalogue.layers())}
+    shown_themes = [found for found in themes_of(layers.values()) if theme in (ALL, found.id)]
+    root = base_url(request)
+
+    def tiles_url(ids: Sequence[str]) -> str:
+        return f"{root}/tiles/{','.join(ids)}.json"
+
+    answer = Json(build_style(shown_themes, layers, scheme, tiles_url))
+    answer.headers.update(
+        {
+            "ETag": f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"',
+            "Cache-Control": "private, no-cache",
+            "Vary": "Cookie, Authorization",
+        }
+    )
+    if answer.headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": answer.headers["ETag"]})
+    return answer
