@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
+
+from layers.access import Scope
+from layers.query import Feature
+
+
+VARY = "Cookie, Authorization, Accept-Language"
+"""What answers about rows depend on besides the address."""
 
 
 class Json(Response):
@@ -15,6 +24,50 @@ class Json(Response):
 
     def render(self, content: object) -> bytes:
         return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+
+
+class GeoJson(Json):
+    """A GeoJSON answer (RFC 7946)."""
+
+    media_type = "application/geo+json"
+
+
+def as_geojson(feature: Feature) -> dict[str, object]:
+    """A feature as GeoJSON; the geometry is PostGIS's own text, not read again."""
+    told: dict[str, object] = {
+        "type": "Feature",
+        "id": feature.key,
+        "geometry": None if feature.geometry is None else orjson.Fragment(feature.geometry),
+        "properties": feature.properties,
+    }
+    if feature.distance_m is not None:
+        told["distance_m"] = round(feature.distance_m, 3)
+    return told
+
+
+def version_etag(request: Request, *scopes: Scope) -> str:
+    """A weak validator of the answer to `request` about `scopes`: it changes with versions, rights and URL."""
+    told = "|".join((str(request.url), *(scope.cache_key for scope in scopes)))
+    return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the caller has this already (`If-None-Match`, compared weakly, RFC 9110 §13.1.2)."""
+    return etag.removeprefix("W/") in request.headers.get("if-none-match", "")
+
+
+def unchanged(etag: str) -> Response:
+    """304: what the caller has still holds."""
+    return Response(status_code=304, headers=kept_by(etag))
+
+
+def kept_by(etag: str) -> dict[str, str]:
+    """Headers of an answer that may be kept but must be asked about each time, by one viewer only."""
+    return {
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Cookie, Authorization, Accept-Language",
+    }
 
 
 def text(title: tuple[str, str]) -> Mapping[str, str]:

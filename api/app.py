@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import health, layers, styles
+from api import features, health, identify, layers, ogc, search, styles
 from api.context import Context
 from api.counters import Counters
 from api.doorway import BodyLimit, Doorway, HeadAsGet
@@ -32,7 +32,11 @@ from layers.notices import Notices
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     layers.router,
+    identify.router,
+    search.router,
     styles.router,
+    ogc.router,
+    features.router,
 )
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
 

@@ -155,9 +155,9 @@ class FoundDocument(Document):
     id: str
     title: str
     subtitle: str
-    lon: float
-    lat: float
-    bounds: tuple[float, float, float, float]
+    lon: float | None
+    lat: float | None
+    bounds: tuple[float, float, float, float] | None
 
 
 class SearchDocument(Document):

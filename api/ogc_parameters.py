@@ -1,4 +1,4 @@
-"""The parameters of OGC API – Features as values: boxes, times, coordinate reference systems.
+"""The parameters of OGC API – Features as values: boxes and coordinate reference systems.
 
 Clauses are those of Part 1 (OGC 17-069r4) and Part 2 (OGC 18-058r1).
 """
@@ -6,19 +6,16 @@ Clauses are those of Part 1 (OGC 17-069r4) and Part 2 (OGC 18-058r1).
 from __future__ import annotations
 
 import math
-import re
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import shapely
 
 from gis.crs import read_crs, reproject
 from layers.errors import BadRequest
-from layers.model import BoundingBox, Layer
+from layers.model import BoundingBox
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
-CRS84H = "http://www.opengis.net/def/crs/OGC/0/CRS84h"
 STORAGE_CRS = "http://www.opengis.net/def/crs/EPSG/0/4490"
 """CGCS2000, latitude first by its definition. Its difference from CRS84 is below 0.3 m and time-dependent;
 PROJ and every peer treat the two as one, and so do we."""
@@ -28,13 +25,6 @@ CRS_LIST = (
     "http://www.opengis.net/def/crs/EPSG/0/4326",
     "http://www.opengis.net/def/crs/EPSG/0/3857",
 )
-
-
-class Interval(NamedTuple):
-    """From `start` to `end`, both included; None is open."""
-
-    start: datetime | None
-    end: datetime | None
 
 
 def parse_crs(text: str, field: str) -> str:
@@ -53,7 +43,7 @@ def parse_crs(text: str, field: str) -> str:
 
 def epsg_of(crs: str) -> int | None:
     """The EPSG code in a CRS address; None for CRS84."""
-    return None if crs in (CRS84, CRS84H) else int(crs.rpartition("/")[2])
+    return None if crs == CRS84 else int(crs.rpartition("/")[2])
 
 
 def latitude_first(crs: str) -> bool:
@@ -61,11 +51,10 @@ def latitude_first(crs: str) -> bool:
     return epsg_of(crs) in (4490, 4326)
 
 
-def parse_bbox(text: str, crs: str, layer: Layer) -> BoundingBox | None:
+def parse_bbox(text: str, crs: str = CRS84) -> BoundingBox:
     """The box `text` (four numbers, or six with heights, which are left out) in degrees, longitude first.
 
-    None: the box and the layer's bounds have nothing in common. A box across 180° (west > east, §7.15.3)
-    is cut to the side the layer is on. Raises `BadRequest`.
+    West above east: the box crosses 180° (Part 1 §7.15.3). Raises `BadRequest`.
     """
     numbers = [_number(part, text) for part in text.split(",")]
     if len(numbers) == 6:
@@ -85,19 +74,23 @@ def parse_bbox(text: str, crs: str, layer: Layer) -> BoundingBox | None:
         raise _bad_box(text, "longitudes within -180..180 and latitudes within -90..90, longitude first")
     if second > fourth:
         raise _bad_box(text, "the south before the north")
-    return _cut(BoundingBox(first, second, third, fourth), layer)
+    return BoundingBox(first, second, third, fourth)
 
 
-def _cut(box: BoundingBox, layer: Layer) -> BoundingBox | None:
-    if box.west <= box.east:
-        return box
-    if layer.bounds is None:
-        return None
-    east_side = box._replace(east=180.0) if layer.bounds.east >= box.west else None
-    west_side = box._replace(west=-180.0) if layer.bounds.west <= box.east else None
-    if east_side is not None and west_side is not None:
-        raise _bad_box(str(tuple(box)), "a box that does not cross 180° for a layer on both of its sides")
-    return east_side or west_side
+def in_crs(geometries: Sequence[str | None], crs: str) -> list[str | None]:
+    """GeoJSON texts in degrees, longitude first, as texts in `crs` and its own order of axes (Part 2 §6.3).
+
+    None stays None. Degrees keep nine decimals, metres four: a tenth of a millimetre.
+    """
+    if crs == CRS84:
+        return list(geometries)
+    shapes = shapely.from_geojson(np.array(geometries, dtype=object))
+    if not latitude_first(crs):
+        shapes = reproject(shapes, read_crs(4490), read_crs(epsg_of(crs) or 4490))
+    order = [1, 0] if latitude_first(crs) else [0, 1]
+    digits = 9 if latitude_first(crs) else 4
+    moved = shapely.transform(shapes, lambda positions: np.round(positions[:, order], digits))
+    return [None if text is None else str(text) for text in shapely.to_geojson(moved)]
 
 
 def _number(part: str, whole: str) -> float:
@@ -117,45 +110,4 @@ def _bad_box(text: str, expected: str) -> BadRequest:
         field="bbox",
         value=text,
         expected=expected,
-    )
-
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-
-
-def parse_datetime(text: str) -> Interval:
-    """An instant or an interval of RFC 3339 times or dates, `..` or nothing for an open end (§7.15.4).
-
-    A date stands for its whole day in UTC. Raises `BadRequest`.
-    """
-    start_text, slash, end_text = text.partition("/")
-    if not slash:
-        return Interval(_instant(text, text, ends=False), _instant(text, text, ends=True))
-    start = None if start_text in ("", "..") else _instant(start_text, text, ends=False)
-    end = None if end_text in ("", "..") else _instant(end_text, text, ends=True)
-    if start is not None and end is not None and start > end:
-        raise _bad_time(text)
-    return Interval(start, end)
-
-
-def _instant(part: str, whole: str, *, ends: bool) -> datetime:
-    try:
-        if _DATE.fullmatch(part):
-            day = datetime.fromisoformat(part).replace(tzinfo=UTC)
-            return day + timedelta(days=1, microseconds=-1) if ends else day
-        if _TIME.fullmatch(part):
-            return datetime.fromisoformat(part.upper().replace(" ", "T")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise _bad_time(whole)
-
-
-def _bad_time(text: str) -> BadRequest:
-    return BadRequest(
-        f"时间“{text[:100]}”不对，应为 RFC 3339 时间、日期或区间",
-        f"datetime {text[:100]!r} is not right",
-        field="datetime",
-        value=text,
-        expected="an RFC 3339 date or time, or start/end with .. for an open end",
     )

@@ -6,10 +6,26 @@ OGC API – Features Part 1 (17-069r4), requirement /req/core/query-param-unknow
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 
 from layers.errors import BadRequest
+
+FILTERS: Mapping[str, object] = {
+    "parameters": [
+        {
+            "name": "filters",
+            "in": "query",
+            "description": "字段=值，可多个 field=value, all must hold",
+            "required": False,
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "style": "form",
+            "explode": True,
+        }
+    ]
+}
+"""`openapi_extra` of a route that takes property filters."""
 
 
 def refuse_unknown(request: Request) -> None:
@@ -35,6 +51,13 @@ def refuse_unknown(request: Request) -> None:
             )
 
 
+def filters_of(request: Request) -> tuple[tuple[str, str], ...]:
+    """The property filters: every (name, value) of the query that is not a parameter of the route."""
+    route = request.scope["route"]
+    known = _declared(request.app)[route.path_format, request.method.lower()]
+    return tuple((name, value) for name, value in request.query_params.multi_items() if name not in known)
+
+
 def _declared(app: FastAPI) -> Mapping[tuple[str, str], frozenset[str]]:
     """Names of the query parameters by (path, method); `*` where any name is taken. Made once per app."""
     known: Mapping[tuple[str, str], frozenset[str]] | None = getattr(app.state, "query_parameters", None)
@@ -50,3 +73,6 @@ def _declared(app: FastAPI) -> Mapping[tuple[str, str], frozenset[str]]:
         }
         app.state.query_parameters = known
     return known
+
+
+FiltersDep = Annotated[tuple[tuple[str, str], ...], Depends(filters_of)]

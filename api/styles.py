@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from api.answers import Json
+from api.answers import Json, is_known, kept_by, unchanged
 from api.context import ContextDep, base_url
 from api.session import ViewerDep
 from layers.access import scopes_for
@@ -43,13 +43,8 @@ async def get_style(
         return f"{root}/tiles/{','.join(ids)}.json"
 
     answer = Json(build_style(shown_themes, layers, scheme, tiles_url))
-    answer.headers.update(
-        {
-            "ETag": f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"',
-            "Cache-Control": "private, no-cache",
-            "Vary": "Cookie, Authorization",
-        }
-    )
-    if answer.headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"ETag": answer.headers["ETag"]})
+    etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    if is_known(request, etag):
+        return unchanged(etag)
+    answer.headers.update(kept_by(etag))
     return answer
