@@ -12,7 +12,6 @@ from starlette.responses import Response
 from layers.access import Scope
 from layers.query import Feature
 
-
 VARY = "Cookie, Authorization, Accept-Language"
 """What answers about rows depend on besides the address."""
 
@@ -46,7 +45,7 @@ def as_geojson(feature: Feature) -> dict[str, object]:
 
 
 def version_etag(request: Request, *scopes: Scope) -> str:
-    """A weak validator of the answer to `request` about `scopes`: it changes with versions, rights and URL."""
+    """A weak validator of the answer about `scopes` at this URL; it changes with version and rights."""
     told = "|".join((str(request.url), *(scope.cache_key for scope in scopes)))
     return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
 

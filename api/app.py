@@ -17,13 +17,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import features, health, identify, layers, ogc, search, styles
+from api import features, health, identify, layers, login, ogc, search, styles
 from api.context import Context
 from api.counters import Counters
 from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
+from api.viewers import Viewers
 from api.web_page import WebPage
 from layers.catalogue import Catalogue
 from layers.db import Database
@@ -31,6 +32,7 @@ from layers.notices import Notices
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    login.router,
     layers.router,
     identify.router,
     search.router,
@@ -97,7 +99,7 @@ def _lifespan(
             Notices(database) as notices,
             Catalogue(database, notices) as catalogue,
         ):
-            app.state.context = Context(settings, database, notices, catalogue)
+            app.state.context = Context(settings, database, notices, catalogue, Viewers())
             yield
 
     return opened

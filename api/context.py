@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
 from api.settings import ApiSettings
+from api.viewers import Viewers
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
@@ -27,6 +28,7 @@ class Context:
     database: Database
     notices: Notices
     catalogue: Catalogue
+    viewers: Viewers
 
 
 def context_of(scope: AsgiScope) -> Context:

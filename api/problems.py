@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope as AsgiScope
 
 from api.context import Language, language_of
+from api.errors import COOKIE, SessionExpired
 from gis.errors import GisError
 from layers import errors
 
@@ -31,6 +32,9 @@ STATUS: Mapping[type[errors.OneMapError], int] = {
     errors.Unavailable: 503,
 }
 """Status of each branch of the tree; a class not named here has that of its nearest ancestor."""
+
+SECRET = frozenset({"password"})
+"""Fields whose value is not said back."""
 
 RETRY_AFTER_S = 5
 """What `Retry-After` says when the database was busy."""
@@ -168,7 +172,8 @@ def _fault(fault: Mapping[str, Any], language: Language) -> dict[str, str]:
         field = "body"
     if known is not None:
         expected = known[0 if language == "zh" else 1].format_map(_Gaps(fault.get("ctx") or {}))
-    value = "" if fault["type"] in ("missing", "json_invalid") else _short(fault.get("input"))
+    untold = fault["type"] in ("missing", "json_invalid") or where[-1] in SECRET
+    value = "" if untold else _short(fault.get("input"))
     return {"field": field, "value": value, "expected": expected}
 
 
@@ -206,6 +211,8 @@ def _headers(error: BaseException, status: int, language: Language) -> dict[str,
         headers.update(error.headers)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="onemap"'
+    if isinstance(error, SessionExpired):
+        headers["Set-Cookie"] = f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, errors.OneMapError) and "retry_after_s" in error.facts:

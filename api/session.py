@@ -1,41 +1,88 @@
 """Who is asking: the session cookie or a bearer token, turned into a `Viewer`.
 
 No credential means anonymous; a credential that does not hold is refused (401), never taken for anonymous.
-A change asked for with a cookie must come from our own pages.
+A change asked for with a cookie must come from our own pages: the cookie is SameSite=Strict, and the
+request must say so too (Sec-Fetch-Site, or Origin from older browsers).
 """
 
 from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
+from api.context import Context, context_of
+from api.errors import COOKIE, SessionExpired
 from layers.access import ANONYMOUS, Viewer
-from layers.errors import LoginNeeded
+from layers.accounts import viewer_of
+from layers.errors import NotAllowed
 
-COOKIE = "onemap_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Credential(NamedTuple):
+    """What a request carries to say who it is."""
+
+    secret: str
+    is_cookie: bool
 
 
 async def viewer_of_request(scope: AsgiScope) -> Viewer:
-    """The viewer behind an ASGI request. Raises `LoginNeeded` for a credential that does not hold."""
-    if secret_of(scope) is None:
+    """The viewer behind an ASGI request.
+
+    Raises `SessionExpired` for a credential that does not hold, `NotAllowed` for a change that a cookie
+    asks for from a page of another site.
+    """
+    credential = credential_of(scope)
+    if credential is None:
         return ANONYMOUS
-    raise LoginNeeded("登录已失效，请重新登录", "the login has expired; please log in again")
+    context = context_of(scope)
+    if credential.is_cookie and scope["method"] not in SAFE_METHODS:
+        require_own_page(scope, context)
+    viewer = context.viewers.get(credential.secret)
+    if viewer is None:
+        viewer = await viewer_of(context.database, credential.secret)
+        if viewer is None:
+            raise SessionExpired("登录已失效，请重新登录", "the login has expired; please log in again")
+        context.viewers.keep(credential.secret, viewer)
+    return viewer
 
 
-def secret_of(scope: AsgiScope) -> str | None:
-    """The credential the request carries: `Authorization: Bearer` first, then the cookie."""
+def credential_of(scope: AsgiScope) -> Credential | None:
+    """`Authorization: Bearer` if there is one, else the cookie. Another scheme than Bearer is refused."""
     cookie: str | None = None
     for name, value in scope["headers"]:
         if name == b"authorization":
-            scheme, _, secret = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and secret.strip():
-                return str(secret.strip())
-        elif name == b"cookie" and cookie is None:
+            scheme, _, secret = value.decode("latin-1").strip().partition(" ")
+            if scheme.lower() != "bearer" or not secret.strip():
+                raise SessionExpired(
+                    "Authorization 应为 Bearer 令牌", "Authorization should be a Bearer token"
+                )
+            return Credential(secret.strip(), is_cookie=False)
+        if name == b"cookie" and cookie is None:
             cookie = _cookie(value.decode("latin-1"))
-    return cookie
+    return None if cookie is None else Credential(cookie, is_cookie=True)
+
+
+def require_own_page(scope: AsgiScope, context: Context) -> None:
+    """Raises `NotAllowed` if a browser says that a page of another site asks.
+
+    A client that says neither is no browser, and no other site can send our cookie through it.
+    """
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site in ("same-origin", "none") or (site is None and origin is None):
+        return
+    if origin is not None and (
+        urlsplit(origin).netloc == headers.get(b"host") or origin == context.settings.public_url
+    ):
+        return
+    raise NotAllowed(
+        "该请求来自其他网站，已拒绝", "the request comes from a page of another site and was refused"
+    )
 
 
 def _cookie(header: str) -> str | None:

@@ -24,5 +24,4 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
     body_limit_bytes: int = BODY_LIMIT_BYTES
-    session_days: float = 7.0
     version: str = "0.1.0"

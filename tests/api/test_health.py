@@ -50,7 +50,7 @@ async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient) -
     assert "GET" in answer.headers["allow"]
 
 
-@pytest.mark.parametrize("chunked", [False])
+@pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_over_the_limit_is_refused(database_url: str, chunked: bool) -> None:
     app = create_app(ApiSettings(body_limit_bytes=1000), database_url)
 
