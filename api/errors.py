@@ -1,7 +1,7 @@
 """What can go wrong only over HTTP.
 
-    LoginNeeded
-    └── SessionExpired      the credential does not hold (any more)
+LoginNeeded
+└── SessionExpired      the credential does not hold (any more)
 """
 
 from __future__ import annotations

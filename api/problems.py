@@ -57,6 +57,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
 }
 
 OF_HTTP: Mapping[int, tuple[str, str]] = {
+    400: ("请求体无法解析", "the body cannot be read"),
     404: ("没有这个地址", "there is nothing at this address"),
     405: ("这个地址不支持该方法", "this address does not take this method"),
 }
@@ -116,6 +117,8 @@ def status_of(error: BaseException) -> int:
 
 def problem(error: BaseException, scope: AsgiScope) -> Response:
     """The answer to `error`, in the language the request in `scope` asks for."""
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, errors.OneMapError):
+        error = error.__cause__  # ours, raised while FastAPI read the body
     language = language_of(scope)
     status = status_of(error)
     detail, facts = _told(error, status, language)

@@ -57,7 +57,7 @@ POINT = '{"type":"Point","coordinates":[116.5,31.74]}'
 
 @pytest.mark.parametrize(
     ("crs", "coordinates"),
-    [(CRS84, [116.5, 31.74]), (STORAGE_CRS, [31.74, 116.5]), (CRS_3857, [12968720.68, 3727923.85])],
+    [(CRS84, [116.5, 31.74]), (STORAGE_CRS, [31.74, 116.5]), (CRS_3857, [12968720.68, 3729229.77])],
 )
 def test_a_geometry_is_given_in_the_system_asked_for(crs: str, coordinates: list[float]) -> None:
     [text, nothing] = in_crs([POINT, None], crs)
