@@ -1,0 +1,25 @@
+/** Who is looking. */
+import { computed, reactive } from 'vue'
+import * as api from '@/api'
+
+export const session = reactive({ account: null as api.Account | null, asked: false })
+
+export const isLoggedIn = computed(() => session.account !== null && session.account.name !== 'anonymous')
+
+/** Shows the login dialog; whatever was wanted may go on when `isLoggedIn` turns true. */
+export const loginDialog = reactive({ open: false })
+
+export async function recognise(): Promise<void> {
+  session.account = await api.whoAmI()
+  session.asked = true
+}
+
+export async function logIn(name: string, password: string): Promise<void> {
+  session.account = await api.logIn(name, password)
+  loginDialog.open = false
+}
+
+export async function logOut(): Promise<void> {
+  await api.logOut()
+  session.account = await api.whoAmI()
+}

@@ -1,0 +1,140 @@
+/** One function per endpoint of the published API. */
+import type { StyleSpecification } from 'maplibre-gl'
+import { send } from './http'
+import type {
+  Account,
+  CityEvent,
+  EventAction,
+  EventClass,
+  Identified,
+  Layer,
+  Located,
+  Found,
+  Series,
+  StationNow,
+  Theme,
+  Within,
+} from './types'
+
+export * from './types'
+export { connection, isAbort, Problem, Unreachable } from './http'
+
+// ---- what the map holds
+
+export async function listLayers(): Promise<Layer[]> {
+  return (await send<{ layers: Layer[] }>('GET', '/api/v1/layers')).layers
+}
+
+export async function listThemes(): Promise<Theme[]> {
+  return (await send<{ themes: Theme[] }>('GET', '/api/v1/themes')).themes
+}
+
+export function readStyle(scheme: 'light' | 'dark'): Promise<StyleSpecification> {
+  return send('GET', '/styles/all.json', { query: { scheme } })
+}
+
+// ---- people
+
+export function whoAmI(): Promise<Account> {
+  return send('GET', '/api/v1/me')
+}
+
+export async function logIn(name: string, password: string): Promise<Account> {
+  return (await send<{ account: Account }>('POST', '/api/v1/login', { json: { name, password } })).account
+}
+
+export function logOut(): Promise<unknown> {
+  return send('POST', '/api/v1/logout')
+}
+
+// ---- asking the map
+
+export interface IdentifyAsk {
+  lon: number
+  lat: number
+  radius_m: number
+  layers: string
+  limit: number
+}
+
+export function identify(ask: IdentifyAsk, signal?: AbortSignal): Promise<Identified> {
+  return send('GET', '/api/v1/identify', { query: { ...ask }, signal })
+}
+
+export async function search(text: string, limit: number, signal?: AbortSignal): Promise<Found[]> {
+  const query = { q: text, limit }
+  return (await send<{ results: Found[] }>('GET', '/api/v1/search', { query, signal })).results
+}
+
+export function locate(lon: number, lat: number, signal?: AbortSignal): Promise<Located> {
+  return send('GET', '/api/v1/grid/locate', { query: { lon, lat }, signal })
+}
+
+export function within(layer: string, geometry: GeoJSON.Geometry, countBy: string | null): Promise<Within> {
+  return send('POST', `/api/v1/layers/${encodeURIComponent(layer)}/within`, {
+    json: { geometry, count_by: countBy, limit: 100 },
+  })
+}
+
+// ---- events
+
+export interface EventPage {
+  events: CityEvent[]
+  next: string | null
+}
+
+export function listEvents(ask: { state?: string; limit?: number; after?: string }): Promise<EventPage> {
+  return send('GET', '/api/v1/events', { query: ask })
+}
+
+export function readEvent(id: number): Promise<CityEvent> {
+  return send('GET', `/api/v1/events/${id}`)
+}
+
+export async function listEventClasses(): Promise<EventClass[]> {
+  const answer = await send<EventClass[] | { classes: EventClass[] }>('GET', '/api/v1/event-classes')
+  return Array.isArray(answer) ? answer : answer.classes
+}
+
+export interface Report {
+  class_code: string
+  lon: number
+  lat: number
+  description: string
+  address: string
+}
+
+/** Sends a report. The same key with the same report may be sent again: the city records it once. */
+export function reportEvent(report: Report, photos: Blob[], key: string): Promise<CityEvent> {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(report)) form.append(name, String(value))
+  photos.forEach((photo, n) => form.append('photos', photo, `photo-${n + 1}.jpg`))
+  return send('POST', '/api/v1/events', { form, headers: { 'Idempotency-Key': key } })
+}
+
+export interface ActAsk {
+  action: EventAction
+  note: string
+  revision: number
+  department?: string
+}
+
+export function actOnEvent(id: number, ask: ActAsk): Promise<CityEvent> {
+  return send('POST', `/api/v1/events/${id}/actions`, { json: ask })
+}
+
+export const EVENT_STREAM = '/api/v1/events/stream'
+
+// ---- stations
+
+export async function latestReadings(): Promise<StationNow[]> {
+  return (await send<{ stations: StationNow[] }>('GET', '/api/v1/stations/latest')).stations
+}
+
+export function readSeries(
+  code: string,
+  ask: { indicator: string; start: string; end: string; step: 'hour' | 'day' },
+  signal?: AbortSignal,
+): Promise<Series> {
+  return send('GET', `/api/v1/stations/${encodeURIComponent(code)}/readings`, { query: ask, signal })
+}

@@ -1,0 +1,102 @@
+/** What is at the place that was clicked, across every layer that is shown there. */
+import { reactive } from 'vue'
+import * as api from '@/api'
+import type { Feature, LayerFeatures, Located } from '@/api'
+import { shownLayers } from '@/layers/state'
+import { view } from '@/map/city-map'
+import { highlight, markPlace } from '@/map/highlight'
+import { open } from '@/shell/panes'
+import { wordsFor } from '@/shell/notice'
+
+export const here = reactive({
+  place: null as { lon: number; lat: number } | null,
+  located: null as Located | null,
+  groups: [] as LayerFeatures[],
+  /** Layer and key of the feature that is highlighted. */
+  chosen: null as { layer: string; id: string } | null,
+  loading: false,
+  problem: '',
+})
+
+const CLICK_RADIUS_PX = 8
+/** Earth's circumference over 512-pixel tiles: metres per pixel at zoom 0 on the equator. */
+const METRES_PER_PIXEL = 78_271.517
+
+let asking: AbortController | null = null
+
+export async function lookAt(lon: number, lat: number): Promise<void> {
+  asking?.abort()
+  asking = new AbortController()
+  const { signal } = asking
+  Object.assign(here, {
+    place: { lon, lat },
+    located: null,
+    groups: [],
+    chosen: null,
+    loading: true,
+    problem: '',
+  })
+  markPlace({ lon, lat })
+  highlight(null)
+  open('here')
+  const layers = shownLayers.value.filter((layer) => view.zoom >= layer.min_zoom - 0.5)
+  try {
+    const [located, found] = await Promise.all([
+      api.locate(lon, lat, signal),
+      layers.length > 0
+        ? api.identify(
+            {
+              lon,
+              lat,
+              radius_m: radiusM(lat),
+              layers: layers.map((layer) => layer.id).join(','),
+              limit: 10,
+            },
+            signal,
+          )
+        : { layers: [] },
+    ])
+    here.located = located
+    here.groups = inTreeOrder(found.layers.filter((group) => group.features.length > 0))
+    const [first] = here.groups
+    if (first?.features[0]) choose(first.layer, first.features[0])
+  } catch (error) {
+    if (!api.isAbort(error)) here.problem = wordsFor(error)
+  } finally {
+    if (!signal.aborted) here.loading = false
+  }
+}
+
+export function choose(layer: string, feature: Feature): void {
+  here.chosen = { layer, id: String(feature.id) }
+  highlight(feature.geometry)
+}
+
+export function isChosen(layer: string, feature: Feature): boolean {
+  return here.chosen?.layer === layer && here.chosen.id === String(feature.id)
+}
+
+export function forget(): void {
+  asking?.abort()
+  Object.assign(here, { place: null, located: null, groups: [], chosen: null, loading: false, problem: '' })
+  markPlace(null)
+  highlight(null)
+}
+
+/** Small things first: whoever clicks a lamp in a district means the lamp. */
+function inTreeOrder(groups: LayerFeatures[]): LayerFeatures[] {
+  const order = ['Point', 'MultiLineString', 'Geometry', 'MultiPolygon']
+  const shown = shownLayers.value
+  const rank = (group: LayerFeatures) => {
+    const at = shown.findIndex((layer) => layer.id === group.layer)
+    const type = order.indexOf(shown[at]?.geometry_type ?? 'Geometry')
+    const isBase = shown[at]?.theme === 'base' ? 10 : 0
+    return (isBase + type) * 1000 + at
+  }
+  return [...groups].sort((a, b) => rank(a) - rank(b))
+}
+
+function radiusM(lat: number): number {
+  const perPixel = (METRES_PER_PIXEL * Math.cos((lat * Math.PI) / 180)) / 2 ** view.zoom
+  return Number(Math.min(100, Math.max(1, perPixel * CLICK_RADIUS_PX)).toFixed(1))
+}

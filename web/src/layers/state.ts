@@ -1,0 +1,103 @@
+/** What the map holds, and what of it is shown and how strongly. */
+import { computed, reactive, shallowRef } from 'vue'
+import * as api from '@/api'
+import type { Layer, Theme, Title } from '@/api'
+import { isLoggedIn } from '@/account/state'
+
+export interface LegendEntry {
+  title: Title
+  icon?: string
+  color?: string
+  casing?: string
+  dash?: boolean
+  kind?: 'line' | 'fill' | 'outline' | 'dot' | 'ring'
+}
+
+export interface Group {
+  theme: Theme
+  layers: Layer[]
+}
+
+export const catalogue = shallowRef<{ layers: Layer[]; themes: Theme[] }>({ layers: [], themes: [] })
+export const isLoaded = computed(() => catalogue.value.layers.length > 0)
+
+/** Ids of the layers switched on, accessible or not: logging in brings back what was wanted. */
+export const visible = reactive(new Set<string>())
+export const opacity = reactive<Record<string, number>>({})
+
+/** Legends by layer id, with colours of the scheme drawn now. */
+export const legends = shallowRef<Record<string, LegendEntry[]>>({})
+
+/** Not shown at first: they crowd the city at a glance. */
+const OFF_AT_FIRST = new Set(['address', 'pipe_line', 'pipe_node'])
+
+let wasChosen = false
+
+/** Asks for layers and themes; the first time decides what is switched on. */
+export async function loadCatalogue(): Promise<void> {
+  const [layers, themes] = await Promise.all([api.listLayers(), api.listThemes()])
+  const known = new Set(catalogue.value.layers.map((layer) => layer.id))
+  catalogue.value = { layers, themes }
+  if (wasChosen && known.size === 0) return
+  for (const { id } of layers) {
+    if (!known.has(id) && !OFF_AT_FIRST.has(id)) visible.add(id)
+  }
+}
+
+/** The layers of the first look: everything but what crowds it. */
+export function overview(): string[] {
+  return catalogue.value.layers.filter(({ id }) => !OFF_AT_FIRST.has(id)).map(({ id }) => id)
+}
+
+/** Switches exactly `ids` on (a shared link, a theme). */
+export function choose(ids: Iterable<string>): void {
+  wasChosen = true
+  visible.clear()
+  for (const id of ids) visible.add(id)
+}
+
+export function layerById(id: string): Layer | undefined {
+  return catalogue.value.layers.find((layer) => layer.id === id)
+}
+
+export function isLocked(layer: Layer): boolean {
+  return layer.access !== 'public' && !isLoggedIn.value
+}
+
+export function isEmpty(layer: Layer): boolean {
+  return layer.status !== 'published'
+}
+
+/** Themes in order with their layers; a layer no theme names comes under the theme it says, else under `other`. */
+export const groups = computed<Group[]>(() => {
+  const { layers, themes } = catalogue.value
+  const named = new Set(themes.flatMap((theme) => theme.layers))
+  const ids = new Set(themes.map((theme) => theme.id))
+  const homeOf = (layer: Layer) => (ids.has(layer.theme) ? layer.theme : 'other')
+  return themes
+    .map((theme) => {
+      const own = theme.layers.map((id) => layers.find((layer) => layer.id === id))
+      const strays = layers.filter((layer) => !named.has(layer.id) && homeOf(layer) === theme.id)
+      return { theme, layers: [...own.filter((layer) => layer !== undefined), ...strays] }
+    })
+    .filter((group) => group.layers.length > 0)
+})
+
+/** The layers that are on, that may be seen and that hold something, in the order of the tree. */
+export const shownLayers = computed(() =>
+  groups.value
+    .flatMap((group) => group.layers)
+    .filter((layer) => visible.has(layer.id) && !isLocked(layer) && !isEmpty(layer)),
+)
+
+/** West, south, east, north of everything published; null while nothing is. */
+export const fullExtent = computed<api.Bounds | null>(() => {
+  const boxes = catalogue.value.layers.flatMap((layer) => (layer.bounds ? [layer.bounds] : []))
+  if (boxes.length === 0) return null
+  return [
+    Math.min(...boxes.map((box) => box[0])),
+    Math.min(...boxes.map((box) => box[1])),
+    Math.max(...boxes.map((box) => box[2])),
+    Math.max(...boxes.map((box) => box[3])),
+  ]
+})

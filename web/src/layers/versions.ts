@@ -1,0 +1,30 @@
+/** Watches for layers published anew: their tiles are asked for again without reloading the page. */
+import * as api from '@/api'
+import { refreshTiles } from '@/map/city-map'
+import { catalogue } from './state'
+
+const EVERY_MS = 60_000
+
+let timer: ReturnType<typeof setInterval> | undefined
+
+export function followVersions(): void {
+  timer ??= setInterval(() => void look().catch(() => undefined), EVERY_MS)
+}
+
+async function look(): Promise<void> {
+  if (document.hidden) return
+  const before = catalogue.value
+  const layers = await api.listLayers()
+  const changed = changedLayers(before.layers, layers)
+  if (changed.size === 0) return
+  catalogue.value = { ...before, layers }
+  refreshTiles(changed)
+}
+
+/** Ids whose version or status differs, or that are new. */
+export function changedLayers(before: readonly api.Layer[], now: readonly api.Layer[]): Set<string> {
+  const known = new Map(before.map((layer) => [layer.id, `${layer.version} ${layer.status}`]))
+  return new Set(
+    now.filter((layer) => known.get(layer.id) !== `${layer.version} ${layer.status}`).map((layer) => layer.id),
+  )
+}

@@ -1,0 +1,170 @@
+/** The one map of the page: made once, redrawn when light and dark, the account or the layers change. */
+import {
+  Map as MapLibreMap,
+  ScaleControl,
+  setWorkerUrl,
+  type LayerSpecification,
+  type StyleSpecification,
+} from 'maplibre-gl'
+import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
+import 'maplibre-gl/dist/maplibre-gl.css'
+import { reactive, ref, shallowRef, watch } from 'vue'
+import * as api from '@/api'
+import { isLoggedIn } from '@/account/state'
+import { catalogue, isLocked, layerById, legends, opacity, visible, type LegendEntry } from '@/layers/state'
+import { scheme } from '@/shell/scheme'
+import { recolourImages, supplyImages } from './images'
+import { arrange, layerOf, opacitiesOf, visibilityOf, type Choice } from './style'
+
+setWorkerUrl(workerUrl)
+
+export const cityMap = shallowRef<MapLibreMap | null>(null)
+/** True once the style of the city is drawn; overlays may then be added. */
+export const isDrawn = ref(false)
+/** Counts the times the style was set, for whoever changes what the style drew. */
+export const drawings = ref(0)
+export const view = reactive({ zoom: 0, lon: 0, lat: 0, bearing: 0, pitch: 0, moves: 0 })
+export const threeD = ref(false)
+
+/** Prefix of sources and layers that the page draws over the city itself. */
+export const OVERLAY = 'page-'
+
+const FONTS_OF_THIS_COMPUTER = "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
+
+let assembled: StyleSpecification | null = null
+
+export interface Start {
+  container: HTMLElement
+  center: [number, number]
+  zoom: number
+  bearing?: number
+  pitch?: number
+}
+
+export function makeMap({ container, ...camera }: Start): MapLibreMap {
+  const map = new MapLibreMap({
+    container,
+    ...camera,
+    style: { version: 8, sources: {}, layers: [] },
+    attributionControl: false,
+    localIdeographFontFamily: FONTS_OF_THIS_COMPUTER,
+    maxPitch: 70,
+    maxZoom: 21,
+    fadeDuration: 120,
+  })
+  map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left')
+  supplyImages(map, () => scheme.value)
+  const follow = () => {
+    const { lng, lat } = map.getCenter()
+    Object.assign(view, {
+      zoom: map.getZoom(),
+      lon: lng,
+      lat,
+      bearing: map.getBearing(),
+      pitch: map.getPitch(),
+      moves: view.moves + 1,
+    })
+  }
+  map.on('move', follow)
+  map.on('load', follow)
+  map.on('error', ({ error }) => tolerate(error))
+  cityMap.value = map
+  return map
+}
+
+/** Fetches the style of the scheme and draws it; overlays of the page stay on top. */
+export async function drawStyle(): Promise<void> {
+  const map = cityMap.value
+  if (!map) return
+  const drawn = scheme.value
+  const style = await api.readStyle(drawn)
+  if (drawn !== scheme.value) return
+  assembled = readable(style)
+  legends.value = legendsOf(style)
+  map.setStyle(arrange(assembled, drawn, choice()), {
+    diff: true,
+    transformStyle: (before, next) => (before ? withOverlays(before, next) : next),
+  })
+  recolourImages(map, drawn)
+  map.once('styledata', () => {
+    isDrawn.value = true
+    drawings.value++
+  })
+}
+
+watch(
+  [() => [...visible], () => ({ ...opacity }), threeD],
+  () => applyChoice(),
+  { flush: 'post' },
+)
+
+function applyChoice(): void {
+  const map = cityMap.value
+  if (!map || !assembled) return
+  const chosen = choice()
+  for (const drawn of assembled.layers) {
+    const layer = layerOf(drawn)
+    if (layer === null || !map.getLayer(drawn.id)) continue
+    const wanted = visibilityOf(drawn, chosen)
+    if (map.getLayoutProperty(drawn.id, 'visibility') !== wanted) {
+      map.setLayoutProperty(drawn.id, 'visibility', wanted)
+    }
+    for (const [name, value] of opacitiesOf(drawn, chosen.opacity[layer] ?? 1)) {
+      map.setPaintProperty(drawn.id, name as 'fill-opacity', value as number)
+    }
+  }
+}
+
+function choice(): Choice {
+  return { visible: new Set(visible), opacity: { ...opacity }, threeD: threeD.value }
+}
+
+/** Leaves out what this viewer may not ask for: a tile of it would only be refused. */
+function readable(style: StyleSpecification): StyleSpecification {
+  const layers = style.layers.filter((drawn) => {
+    const id = layerOf(drawn)
+    const layer = id === null ? undefined : layerById(id)
+    return id === null || !layer || (!isLocked(layer) && layer.status === 'published')
+  })
+  return { ...style, layers }
+}
+
+function withOverlays(before: StyleSpecification, next: StyleSpecification): StyleSpecification {
+  const own = (name: string) => name.startsWith(OVERLAY) || name.startsWith('td-')
+  const sources = Object.entries(before.sources).filter(([name]) => own(name))
+  const layers = before.layers.filter((layer: LayerSpecification) => own(layer.id))
+  return {
+    ...next,
+    sources: { ...next.sources, ...Object.fromEntries(sources) },
+    layers: [...next.layers, ...layers],
+  }
+}
+
+function legendsOf(style: StyleSpecification): Record<string, LegendEntry[]> {
+  const told = (style.metadata as Record<string, unknown> | undefined)?.['onemap:legend']
+  return (told as Record<string, LegendEntry[]> | undefined) ?? {}
+}
+
+/** Tiles that fail leave a hole and are asked for again on the next move; losing the service is said once. */
+function tolerate(error: unknown): void {
+  const status = (error as { status?: number } | undefined)?.status
+  if (status === 0 || (status === undefined && /fetch|network/i.test(String(error)))) {
+    api.connection.lost = true
+  } else if (status === undefined || status >= 500) {
+    console.error(error)
+  }
+}
+
+/** Asks again for the tiles of layers that were published anew since the catalogue was read. */
+export function refreshTiles(changed: ReadonlySet<string>): void {
+  const map = cityMap.value
+  if (!map || !assembled) return
+  const sources = new Set(
+    assembled.layers
+      .filter((drawn) => changed.has(layerOf(drawn) ?? ''))
+      .map((drawn) => ('source' in drawn ? String(drawn.source) : '')),
+  )
+  for (const source of sources) if (map.getSource(source)) map.refreshTiles(source)
+}
+
+watch([scheme, isLoggedIn, catalogue], () => void drawStyle().catch(() => undefined))

@@ -1,0 +1,93 @@
+/** Opening the map: the place of a shared link or the whole city, then everything that lives on it. */
+import { watch } from 'vue'
+import { followEvents } from '@/events/state'
+import { choose, fullExtent, isLoaded, opacity, visible } from '@/layers/state'
+import { begin } from '@/shell/beginning'
+import { isPhone, pane, sheet, treeOpen } from '@/shell/panes'
+import { followStations } from '@/stations/state'
+import { followTool } from '@/tools/drawing'
+import { cityMap, makeMap, threeD, view } from './city-map'
+import { setUpEventsLayer } from './events-layer'
+import { setPadding, setUpHighlight } from './highlight'
+import { setUpPointer } from './pointer'
+import { setUpStationsLayer } from './stations-layer'
+import { read, write } from './view-link'
+
+/** The middle of China, until the city says where it is. */
+const START: [number, number] = [104.2, 35.9]
+
+const LINK_WAIT_MS = 250
+
+export function openMap(container: HTMLElement): void {
+  const shared = read(location.hash)
+  if (shared.visible) choose(shared.visible)
+  Object.assign(opacity, shared.opacity)
+  threeD.value = shared.threeD
+  const at = shared.view
+  makeMap({
+    container,
+    center: at ? [at.lon, at.lat] : START,
+    zoom: at?.zoom ?? 3.5,
+    bearing: at?.bearing,
+    pitch: at?.pitch,
+  })
+  setPadding(paddingOfPanes)
+  setUpStationsLayer()
+  setUpEventsLayer()
+  setUpHighlight()
+  setUpPointer()
+  followTool()
+  followEvents()
+  window.addEventListener('hashchange', follow)
+  if (!at) watch(isLoaded, showCity, { once: true })
+  void begin().then(() => {
+    followStations()
+    keepLink()
+  })
+}
+
+/** Somebody pasted another link into the address bar of the open page. */
+function follow(): void {
+  const { view: at, visible: wanted, opacity: faded, threeD: extruded } = read(location.hash)
+  if (wanted) choose(wanted)
+  Object.assign(opacity, faded)
+  threeD.value = extruded
+  if (at) {
+    const { zoom, bearing, pitch } = at
+    cityMap.value?.jumpTo({ center: [at.lon, at.lat], zoom, bearing, pitch })
+  }
+}
+
+/** The whole city, a little nearer: its edge is fields. */
+function showCity(): void {
+  const map = cityMap.value
+  if (!map || !fullExtent.value) return
+  const [west, south, east, north] = fullExtent.value
+  map.fitBounds([[west, south], [east, north]], { padding: paddingOfPanes(), animate: false })
+}
+
+function paddingOfPanes() {
+  if (isPhone.value) {
+    const covered = sheet.value === 'half' ? window.innerHeight * 0.46 : 20
+    return { top: 130, right: 40, bottom: pane.value || treeOpen.value ? covered + 20 : 40, left: 40 }
+  }
+  return { top: 40, right: pane.value ? 430 : 90, bottom: 50, left: treeOpen.value ? 330 : 80 }
+}
+
+function keepLink(): void {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const keep = () => {
+    const { zoom, lat, lon, bearing, pitch } = view
+    const link = write({
+      view: { zoom, lat, lon, bearing, pitch },
+      visible: [...visible],
+      opacity: { ...opacity },
+      threeD: threeD.value,
+    })
+    history.replaceState(history.state, '', link)
+  }
+  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD], () => {
+    clearTimeout(timer)
+    timer = setTimeout(keep, LINK_WAIT_MS)
+  })
+}

@@ -1,0 +1,88 @@
+/** Stations as badges that say their value in the colour of its level. */
+import { watch } from 'vue'
+import { shownLayers } from '@/layers/state'
+import { stations } from '@/stations/state'
+import { badgeText, inkOn } from '@/stations/badge'
+import { cityMap, drawings, isDrawn } from './city-map'
+import { defineOverlay, fillOverlay } from './overlays'
+
+export const STATIONS = 'stations'
+
+/** Drawn by the service for those who have no readings; the badges replace it. */
+const PLAIN = ['station-dot', 'station-name']
+
+export function setUpStationsLayer(): void {
+  defineOverlay(STATIONS, (scheme) => [
+    {
+      id: 'stations-disc',
+      type: 'circle',
+      paint: {
+        'circle-radius': ['interpolate', ['linear'], ['zoom'], 9, 7, 12, 13, 16, 17],
+        'circle-color': ['get', 'color'],
+        'circle-stroke-color': scheme === 'light' ? '#ffffff' : '#0e151d',
+        'circle-stroke-width': 2,
+      },
+    },
+    {
+      id: 'stations-value',
+      type: 'symbol',
+      minzoom: 10.5,
+      layout: {
+        'text-field': ['get', 'value'],
+        'text-font': ['Map Bold', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC'],
+        'text-size': ['interpolate', ['linear'], ['zoom'], 10.5, 9, 12, 11.5, 16, 14],
+        'text-allow-overlap': true,
+        'text-ignore-placement': true,
+      },
+      paint: { 'text-color': ['get', 'ink'] },
+    },
+    {
+      id: 'stations-name',
+      type: 'symbol',
+      minzoom: 11.5,
+      layout: {
+        'text-field': ['get', 'name'],
+        'text-font': ['Map Medium', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC'],
+        'text-size': ['interpolate', ['linear'], ['zoom'], 11.5, 10.5, 17, 13],
+        'text-offset': [0, 1.75],
+        'text-anchor': 'top',
+        'text-max-width': 8,
+        'text-optional': true,
+      },
+      paint: {
+        'text-color': scheme === 'light' ? '#2b3a4a' : '#d3dce6',
+        'text-halo-color': scheme === 'light' ? 'rgba(250,250,248,0.92)' : 'rgba(13,20,29,0.9)',
+        'text-halo-width': 1.4,
+      },
+    },
+  ])
+  watch([stations, shownLayers, drawings], fill, { immediate: true, flush: 'post' })
+}
+
+function fill(): void {
+  const map = cityMap.value
+  if (!map || !isDrawn.value) return
+  const shown = shownLayers.value.some((layer) => layer.id === 'station')
+  const badges = shown ? stations.value : []
+  for (const id of PLAIN) {
+    const visibility = shown && badges.length === 0 ? 'visible' : 'none'
+    if (map.getLayer(id)) map.setLayoutProperty(id, 'visibility', visibility)
+  }
+  fillOverlay(
+    STATIONS,
+    badges.map((station) => {
+      const color = station.index?.color ?? '#7b8794'
+      return {
+        type: 'Feature',
+        geometry: { type: 'Point', coordinates: [station.lon, station.lat] },
+        properties: {
+          code: station.code,
+          name: station.name,
+          value: badgeText(station),
+          color,
+          ink: inkOn(color),
+        },
+      }
+    }),
+  )
+}

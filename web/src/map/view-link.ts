@@ -1,0 +1,60 @@
+/** The view in the address bar: `#14.20/31.74000/116.50000/0/0&on=road,building&fade=building:60&3d`. */
+
+export interface View {
+  zoom: number
+  lat: number
+  lon: number
+  bearing: number
+  pitch: number
+}
+
+export interface Shared {
+  view: View | null
+  /** Null: nothing was said about layers. */
+  visible: string[] | null
+  opacity: Record<string, number>
+  threeD: boolean
+}
+
+export function write(shared: Shared): string {
+  const parts: string[] = []
+  if (shared.view) {
+    const { zoom, lat, lon, bearing, pitch } = shared.view
+    parts.push([zoom.toFixed(2), lat.toFixed(5), lon.toFixed(5), bearing.toFixed(0), pitch.toFixed(0)].join('/'))
+  }
+  if (shared.visible) parts.push(`on=${shared.visible.join(',')}`)
+  const faded = Object.entries(shared.opacity).filter(([, opacity]) => opacity < 1)
+  if (faded.length) parts.push(`fade=${faded.map(([id, o]) => `${id}:${Math.round(o * 100)}`).join(',')}`)
+  if (shared.threeD) parts.push('3d')
+  return `#${parts.join('&')}`
+}
+
+/** Reads what `write` wrote; whatever cannot be read is left out. */
+export function read(hash: string): Shared {
+  const shared: Shared = { view: null, visible: null, opacity: {}, threeD: false }
+  for (const part of hash.replace(/^#/, '').split('&')) {
+    const [name, value = ''] = part.split('=', 2) as [string, string?]
+    if (name === 'on') shared.visible = value ? value.split(',') : []
+    else if (name === 'fade') shared.opacity = opacities(value)
+    else if (name === '3d') shared.threeD = true
+    else shared.view = viewOf(name) ?? shared.view
+  }
+  return shared
+}
+
+function opacities(text: string): Record<string, number> {
+  const pairs = text.split(',').map((pair) => pair.split(':'))
+  return Object.fromEntries(
+    pairs
+      .map(([id, percent]) => [id ?? '', Number(percent) / 100] as const)
+      .filter(([id, opacity]) => id && opacity >= 0 && opacity <= 1),
+  )
+}
+
+function viewOf(text: string): View | null {
+  const [zoom, lat, lon, bearing = 0, pitch = 0] = text.split('/').map(Number)
+  const numbers = [zoom, lat, lon, bearing, pitch]
+  if (text.split('/').length < 3 || numbers.some((n) => n === undefined || !Number.isFinite(n))) return null
+  if (Math.abs(lat!) > 85 || Math.abs(lon!) > 180) return null
+  return { zoom: zoom!, lat: lat!, lon: lon!, bearing, pitch: Math.min(70, Math.max(0, pitch)) }
+}

@@ -1,0 +1,27 @@
+/** What the page asks for when it opens, and again after the service was lost. */
+import { connection } from '@/api'
+import { recognise } from '@/account/state'
+import { followVersions } from '@/layers/versions'
+import { loadCatalogue } from '@/layers/state'
+import { drawStyle } from '@/map/city-map'
+import { loadStations } from '@/stations/state'
+import { tellProblem } from './notice'
+
+const WAIT_MS = 8000
+
+let again: ReturnType<typeof setTimeout> | undefined
+
+/** Account, layers, style; a service that cannot be reached is asked again by itself. */
+export async function begin(): Promise<void> {
+  clearTimeout(again)
+  try {
+    await recognise()
+    await loadCatalogue()
+    await drawStyle()
+    await loadStations()
+    followVersions()
+  } catch (error) {
+    if (connection.lost) again = setTimeout(() => void begin(), WAIT_MS)
+    else tellProblem(error)
+  }
+}
