@@ -1,6 +1,6 @@
 """The application: what is opened for a process, and in which order a request passes.
 
-Doorway (id, log, errors) → HEAD → size limit → CORS → gzip → tile path → routes → the page
+Doorway (id, log, errors) → HEAD → size limit → CORS → tile path → gzip → routes → the page
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import features, health, identify, layers, login, ogc, search, styles
+from api import features, health, identify, layers, login, ogc, search, styles, tilejson
 from api.context import Context
 from api.counters import Counters
 from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
+from api.tile_path import TilePath
+from api.tile_selection import Selections
 from api.viewers import Viewers
 from api.web_page import WebPage
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
+from tiles.server import TileServer
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -37,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     identify.router,
     search.router,
     styles.router,
+    tilejson.router,
     ogc.router,
     features.router,
 )
@@ -85,6 +89,7 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
                 expose_headers=["ETag", "Link", "X-Request-Id"],
             )
         )
+    chain.append(Middleware(TilePath))
     chain.append(Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=4))
     return chain
 
@@ -99,7 +104,15 @@ def _lifespan(
             Notices(database) as notices,
             Catalogue(database, notices) as catalogue,
         ):
-            app.state.context = Context(settings, database, notices, catalogue, Viewers())
+            app.state.context = Context(
+                settings,
+                database,
+                notices,
+                catalogue,
+                Viewers(),
+                TileServer(database, catalogue),
+                Selections(catalogue),
+            )
             yield
 
     return opened

@@ -12,10 +12,12 @@ from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
 from api.settings import ApiSettings
+from api.tile_selection import Selections
 from api.viewers import Viewers
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
+from tiles.server import TileServer
 
 Language = Literal["zh", "en"]
 
@@ -29,6 +31,8 @@ class Context:
     notices: Notices
     catalogue: Catalogue
     viewers: Viewers
+    tiles: TileServer
+    selections: Selections
 
 
 def context_of(scope: AsgiScope) -> Context:

@@ -1,0 +1,95 @@
+"""`/tiles/{layers}.json`: what a map client must know to ask for tiles, as TileJSON 3.0.0."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from api.answers import Json, is_known, kept_by, unchanged
+from api.context import ContextDep, LanguageDep, base_url
+from api.session import ViewerDep
+from gis.squares import MAX_LATITUDE
+from layers.access import Scope
+from layers.model import BoundingBox, Field, Text
+from tiles.statement import tile_fields
+
+router = APIRouter(tags=["tiles"])
+
+DRAWN_TO_ZOOM = 18
+"""A unit of its tiles is 4 cm: clients enlarge them further in, and ask for no more."""
+ATTRIBUTION = Text("一张图", "One Map")
+
+
+@router.get("/tiles/{layers}.json", response_model=dict[str, object])
+async def get_tilejson(
+    request: Request,
+    layers: Annotated[str, Path(description="图层标识，逗号分隔 Layer ids, comma separated")],
+    context: ContextDep,
+    viewer: ViewerDep,
+    language: LanguageDep,
+    version: Annotated[int | None, Query(ge=1, lt=10**9, description="版本 As of this version")] = None,
+) -> Response:
+    """TileJSON of one or several layers drawn together."""
+    chosen = await context.selections.choose(viewer, layers, version)
+    as_of = "" if version is None else f"&version={version}"
+    url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{as_of}"
+    answer = Json(tilejson(chosen.selection.scopes, url, language))
+    etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    if is_known(request, etag):
+        return unchanged(etag)
+    answer.headers.update(kept_by(etag))
+    return answer
+
+
+def tilejson(scopes: Sequence[Scope], url: str, language: str) -> dict[str, Any]:
+    """TileJSON 3.0.0 of `scopes` drawn together at `url`; titles in `language`."""
+    layers = [scope.layer for scope in scopes]
+    least = min(layer.min_zoom for layer in layers)
+    greatest = max(least, min(DRAWN_TO_ZOOM, max(layer.max_zoom for layer in layers)))
+    told: dict[str, Any] = {
+        "tilejson": "3.0.0",
+        "name": " + ".join(getattr(layer.title, language) for layer in layers),
+        "version": f"{sum(scope.version for scope in scopes)}.0.0",
+        "scheme": "xyz",
+        "tiles": [url],
+        "minzoom": least,
+        "maxzoom": greatest,
+        "attribution": getattr(ATTRIBUTION, language),
+        "vector_layers": [_vector_layer(scope, greatest, language) for scope in scopes],
+    }
+    bounds = _together([layer.bounds for layer in layers if layer.bounds is not None])
+    if bounds is not None:
+        west, south, east, north = bounds
+        told["bounds"] = list(bounds)
+        told["center"] = [(west + east) / 2, (south + north) / 2, min(max(least, 13), greatest)]
+    return told
+
+
+def _vector_layer(scope: Scope, greatest: int, language: str) -> dict[str, Any]:
+    layer = scope.layer
+    return {
+        "id": layer.id,
+        "description": getattr(layer.title, language),
+        "minzoom": layer.min_zoom,
+        "maxzoom": greatest,
+        "geometry_type": layer.geometry_type,
+        "fields": {field.name: _field(field, language) for field in tile_fields(scope)},
+    }
+
+
+def _field(field: Field, language: str) -> str:
+    title = str(getattr(field.title, language)) or field.name
+    return title if field.unit is None else f"{title} ({field.unit})"
+
+
+def _together(boxes: Sequence[BoundingBox]) -> BoundingBox | None:
+    """The box round `boxes`, within Web Mercator's latitudes; None if there are none."""
+    if not boxes:
+        return None
+    wests, souths, easts, norths = zip(*boxes, strict=True)
+    south, north = max(min(souths), -MAX_LATITUDE), min(max(norths), MAX_LATITUDE)
+    return BoundingBox(min(wests), south, max(easts), north)

@@ -1,0 +1,304 @@
+"""Tiles over HTTP: what is sent, to whom, for how long it may be kept, and what a hostile address gets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import mapbox_vector_tile
+import pytest
+from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.tile_path import accepts_gzip, knows, read_request
+from gis.squares import tile_at
+from layers.accounts import create_account, make_key
+from layers.catalogue import Catalogue
+from layers.db import Database
+from layers.errors import BadRequest, NotFound
+from layers.model import Layer
+from layers.publish import withdraw
+from tests.tiles.town import pipe_layer, pipes, plot_layer, plots, put, shop_layer, shops
+
+HERE = "{}/{}/{}".format(*tile_at(116.5, 31.74, 12))
+MVT = "application/vnd.mapbox-vector-tile"
+
+
+@dataclass
+class Town:
+    """The service over a database with three layers."""
+
+    client: httpx.AsyncClient
+    database: Database
+    catalogue: Catalogue
+
+    async def get(self, path: str, key: str | None = None, **headers: str) -> httpx.Response:
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key is not None:
+            told["Authorization"] = f"Bearer {key}"
+        return await self.client.get(path, headers=told)
+
+    async def key(self, name: str, *roles: str, districts: tuple[str, ...] = ()) -> str:
+        """A key of a new account."""
+        await create_account(self.database, name, roles=roles or ("viewer",), districts=districts)
+        return await make_key(self.database, name, "test", 1)
+
+    async def publish(self, layer: Layer, *batches: object) -> Layer:
+        """Publishes and waits until the service has heard of it."""
+        published = await put(self.database, layer, *batches)  # type: ignore[arg-type]
+        for _ in range(500):
+            known = await self.catalogue.layer(layer.id)
+            if known.version == published.version:
+                return published
+            await asyncio.sleep(0.01)
+        raise AssertionError("the service did not hear of the new version")
+
+
+@pytest.fixture
+async def town(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[Town]:
+    context = app.state.context
+    town = Town(client, context.database, context.catalogue)
+    await town.publish(shop_layer(), shops(60))
+    await town.publish(pipe_layer(), pipes(60))
+    await town.publish(plot_layer(), plots(60))
+    return town
+
+
+def layers_of(answer: httpx.Response) -> dict[str, list[dict[str, object]]]:
+    decoded = mapbox_vector_tile.decode(answer.content)
+    return {name: [f["properties"] for f in part["features"]] for name, part in decoded.items()}
+
+
+async def test_a_tile_is_sent_compressed_with_its_tag(town: Town) -> None:
+    answer = await town.get(f"/tiles/shop/{HERE}.mvt")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, MVT)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["etag"].startswith('"')
+    assert len(layers_of(answer)["shop"]) > 10
+    assert answer.headers["x-onemap-cache"] == "miss"
+    assert (await town.get(f"/tiles/shop/{HERE}.mvt")).headers["x-onemap-cache"] == "hit"
+
+
+async def test_layers_named_together_come_in_one_tile(town: Town) -> None:
+    assert set(layers_of(await town.get(f"/tiles/shop,plot/{HERE}.mvt"))) == {"shop", "plot"}
+    assert set(layers_of(await town.get(f"/tiles/shop%2Cplot/{HERE}.mvt"))) == {"shop", "plot"}
+
+
+async def test_a_client_without_gzip_gets_the_same_tile_plain(town: Town) -> None:
+    zipped = await town.get(f"/tiles/plot/{HERE}.mvt")
+    plain = await town.get(f"/tiles/plot/{HERE}.mvt", Accept_Encoding="gzip;q=0, br")
+    assert "content-encoding" not in plain.headers
+    assert plain.content == zipped.content, "the client decompressed the first"
+    assert plain.headers["etag"] != zipped.headers["etag"], "two representations"
+    assert plain.headers["vary"] == zipped.headers["vary"] == "Accept-Encoding, Authorization, Cookie"
+
+
+async def test_a_known_tile_is_not_sent_again(town: Town) -> None:
+    etag = (await town.get(f"/tiles/shop/{HERE}.mvt")).headers["etag"]
+    for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+        answer = await town.get(f"/tiles/shop/{HERE}.mvt", If_None_Match=known)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == etag
+        assert "content-type" not in answer.headers
+    for unknown in ('"other"', etag.replace('"', ""), ""):
+        assert (await town.get(f"/tiles/shop/{HERE}.mvt", If_None_Match=unknown)).status_code == 200
+
+
+async def test_a_new_version_has_a_new_tag(town: Town) -> None:
+    before = await town.get(f"/tiles/shop/{HERE}.mvt")
+    await town.publish(shop_layer(), shops(61))
+    after = await town.get(f"/tiles/shop/{HERE}.mvt", If_None_Match=before.headers["etag"])
+    assert after.status_code == 200
+    assert after.headers["etag"] != before.headers["etag"]
+
+
+async def test_an_empty_square_has_no_content(town: Town) -> None:
+    answer = await town.get("/tiles/shop/14/0/0.mvt")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "cache-control" in answer.headers
+
+
+async def test_head_is_the_same_without_the_body(town: Town) -> None:
+    whole = await town.get(f"/tiles/shop/{HERE}.mvt")
+    head = await town.client.head(f"/tiles/shop/{HERE}.mvt")
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type", "content-encoding", "vary"):
+        assert head.headers[name] == whole.headers[name]
+
+
+async def test_other_methods_are_told_the_right_ones(town: Town) -> None:
+    answer = await town.client.post(f"/tiles/shop/{HERE}.mvt")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert answer.headers["content-type"] == "application/problem+json"
+    options = await town.client.options(f"/tiles/shop/{HERE}.mvt", headers={"Origin": "https://other.test"})
+    assert (options.status_code, options.headers["access-control-allow-origin"]) == (204, "*")
+
+
+async def test_a_public_tile_may_be_read_by_any_page_and_a_private_one_not(town: Town) -> None:
+    key = await town.key("li")
+    public = await town.get(f"/tiles/shop/{HERE}.mvt", Origin="https://other.test")
+    assert public.headers["access-control-allow-origin"] == "*"
+    private = await town.get(f"/tiles/pipe/{HERE}.mvt", key, Origin="https://other.test")
+    assert private.status_code == 200
+    assert "access-control-allow-origin" not in private.headers
+
+
+async def test_a_tile_named_with_its_version_may_be_kept_for_ever(town: Town) -> None:
+    [url] = (await town.get("/tiles/shop.json")).json()["tiles"]
+    path = url.replace("{z}/{x}/{y}", HERE)
+    assert "immutable" in (await town.get(path)).headers["cache-control"]
+    assert (await town.get(f"/tiles/shop/{HERE}.mvt")).headers["cache-control"] == (
+        "public, max-age=0, must-revalidate"
+    )
+    await town.publish(shop_layer(), shops(61))
+    stale = await town.get(path)
+    assert stale.headers["cache-control"] == "public, max-age=0, must-revalidate"
+    assert len(layers_of(stale)["shop"]) == len(layers_of(await town.get(f"/tiles/shop/{HERE}.mvt"))["shop"])
+
+
+async def test_what_not_everybody_sees_is_kept_by_nobody(town: Town) -> None:
+    everyone = await town.get(f"/tiles/plot/{HERE}.mvt")
+    key = await town.key("wang")
+    same = await town.get(f"/tiles/plot/{HERE}.mvt", key)
+    assert same.headers["cache-control"] == everyone.headers["cache-control"], "nothing is hidden in plots"
+    more = await town.get(f"/tiles/shop/{HERE}.mvt", key)
+    assert more.headers["cache-control"] == "private, no-cache"
+    assert "经理" in more.content.decode("utf-8", "replace")
+    [url] = (await town.get("/tiles/shop.json", key)).json()["tiles"]
+    own = await town.get(url.replace("{z}/{x}/{y}", HERE), key)
+    assert own.headers["cache-control"] == "private, no-cache"
+
+
+async def test_a_closed_layer_asks_for_a_login_and_a_withdrawn_one_is_not_there(town: Town) -> None:
+    closed = await town.get(f"/tiles/pipe/{HERE}.mvt")
+    assert (closed.status_code, closed.headers["content-type"]) == (401, "application/problem+json")
+    assert (await town.get(f"/tiles/shop,pipe/{HERE}.mvt")).status_code == 401
+    assert (await town.get(f"/tiles/pipe/{HERE}.mvt", "wrong")).status_code == 401
+    await town.publish(pipe_layer(access="restricted", owner="CG99"))
+    assert (await town.get(f"/tiles/pipe/{HERE}.mvt", await town.key("zhao"))).status_code == 403
+    await withdraw(town.database, "plot", by="test")
+    for _ in range(500):
+        if (await town.get(f"/tiles/plot/{HERE}.mvt")).status_code == 404:
+            break
+        await asyncio.sleep(0.01)
+    assert (await town.get("/tiles/plot.json")).status_code == 404
+
+
+async def test_a_viewer_of_one_district_gets_its_shops_only(town: Town) -> None:
+    key = await town.key("chen", districts=("341502",))
+    whole = layers_of(await town.get(f"/tiles/shop/{HERE}.mvt"))["shop"]
+    own = layers_of(await town.get(f"/tiles/shop/{HERE}.mvt", key))["shop"]
+    assert 0 < len(own) < len(whole)
+    assert {shop["code"] for shop in own} < {shop["code"] for shop in whole}
+    again = layers_of(await town.get(f"/tiles/shop/{HERE}.mvt"))["shop"]
+    assert len(again) == len(whole), "the limited tile is not given to others"
+
+
+async def test_what_was_left_out_is_said(town: Town) -> None:
+    z, x, y = tile_at(116.5, 31.74, 10)
+    answer = await town.get(f"/tiles/plot/{z}/{x}/{y}.mvt")
+    left_out = json.loads(answer.headers["x-onemap-left-out"])
+    assert left_out == {"plot": 60 - len(layers_of(answer)["plot"])}
+
+
+async def test_an_older_version_can_be_asked_for(town: Town) -> None:
+    await town.publish(shop_layer(), shops(10))
+    assert len(layers_of(await town.get("/tiles/shop/0/0/0.mvt"))["shop"]) == 10
+    assert len(layers_of(await town.get("/tiles/shop/0/0/0.mvt?version=1"))["shop"]) == 60
+    assert (await town.get("/tiles/shop/0/0/0.mvt?version=3")).status_code == 404
+    assert (await town.get("/tiles/shop,plot/0/0/0.mvt?version=1")).status_code == 400
+    [url] = (await town.get("/tiles/shop.json?version=1")).json()["tiles"]
+    assert len(layers_of(await town.get(url.replace("{z}/{x}/{y}", "0/0/0")))["shop"]) == 60
+
+
+async def test_tilejson_describes_the_layers(town: Town) -> None:
+    told = (await town.get("/tiles/shop,plot.json", Accept_Language="en")).json()
+    assert told["tilejson"] == "3.0.0"
+    assert told["name"] == "Shops + Plots"
+    assert (told["minzoom"], told["maxzoom"]) == (0, 18)
+    west, south, east, north = told["bounds"]
+    assert (west < told["center"][0] < east, south < told["center"][1] < north) == (True, True)
+    shop, plot = told["vector_layers"]
+    assert (shop["id"], plot["id"]) == ("shop", "plot")
+    assert shop["fields"]["rent"] == "Rent"
+    assert "manager" not in shop["fields"]
+    assert list(plot["fields"]) == ["地块%名称", '面"积']
+    assert plot["fields"]['面"积'] == "面积 (m2)"
+    assert (await town.get("/tiles/none.json")).status_code == 404
+    assert (await town.get("/tiles/shop.json?version=9")).status_code == 404
+
+
+WRONG_ADDRESSES = [
+    ("none/0/0/0.mvt", 404),
+    ("shop/0/0/1.mvt", 404),
+    ("shop/3/8/0.mvt", 404),
+    ("shop/25/0/0.mvt", 404),
+    ("shop/99999999999999999999/0/0.mvt", 404),
+    ("shop/-1/0/0.mvt", 404),
+    ("shop/1/0.5/0.mvt", 404),
+    ("shop/01/0/0.mvt", 404),
+    ("shop/0/0/0.mvt.mvt", 404),
+    ("shop/0/0/0x.mvt", 404),
+    ("shop/٣/0/0.mvt", 404),
+    ("shop//0/0/0.mvt", 404),
+    ("/0/0/0.mvt", 404),
+    (",/0/0/0.mvt", 404),
+    ("shop,/0/0/0.mvt", 404),
+    ("shop,shop/0/0/0.mvt", 400),
+    ("SHOP/0/0/0.mvt", 404),
+    ("商铺/0/0/0.mvt", 404),
+    ("%00/0/0/0.mvt", 404),
+    ("%FF%FE/0/0/0.mvt", 404),
+    ("shop%27%3B--/0/0/0.mvt", 404),
+    ("..%2fshop/0/0/0.mvt", 404),
+    (",".join(f"l{n}" for n in range(17)) + "/0/0/0.mvt", 413),
+    ("shop/0/0/0.mvt?colour=red", 400),
+    ("shop/0/0/0.mvt?version=-1", 400),
+    ("shop/0/0/0.mvt?version=abc", 400),
+    ("shop/0/0/0.mvt?v=%FF%00", 200),
+    ("shop/0/0/0.mvt?v=", 200),
+    ("shop/0/0/0.mvt?" + "&".join(f"a{n}=1" for n in range(50)), 400),
+    (",.json", 404),
+    ("shop,shop.json", 400),
+    (",".join(f"l{n}" for n in range(17)) + ".json", 413),
+]
+
+
+async def test_a_wrong_address_is_a_problem_document(town: Town) -> None:
+    for address, status in WRONG_ADDRESSES:
+        answer = await town.get(f"/tiles/{address}")
+        assert answer.status_code == status, address
+        if status >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == status
+
+
+@given(st.text(max_size=40), st.binary(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_address_is_read_or_refused(path: str, query: bytes) -> None:
+    for address in (path, f"/tiles/{path}.mvt", f"/tiles/shop/1/{path}/1.mvt"):
+        try:
+            asked = read_request(address, query)
+        except (NotFound, BadRequest):
+            continue
+        assert asked.square.z <= 24
+
+
+@given(st.binary(max_size=60))
+def test_any_header_is_read(value: bytes) -> None:
+    assert accepts_gzip(value) in (True, False)
+    assert knows(value, "tag") in (True, False)
+
+
+def test_encodings_are_weighed() -> None:
+    assert accepts_gzip(b"gzip, deflate, br, zstd")
+    assert accepts_gzip(b"*")
+    assert accepts_gzip(b"identity, GZIP;q=0.1")
+    assert not accepts_gzip(b"")
+    assert not accepts_gzip(b"br")
+    assert not accepts_gzip(b"*, gzip;q=0")
+    assert not accepts_gzip(b"gzip; q=none")
