@@ -33,7 +33,7 @@ class Mending(NamedTuple):
     en: str
 
 
-_FAULTS = {
+FAULTS = {
     "Self-intersection": "多边形自相交",
     "Ring Self-intersection": "环自相交",
     "Hole lies outside shell": "孔洞在外环之外",
@@ -45,6 +45,7 @@ _FAULTS = {
     "Too few points in geometry component": "点数不足",
     "Invalid Coordinate": "坐标无效",
 }
+"""GEOS's words for what is wrong with a geometry, in Chinese."""
 
 
 def mend(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
@@ -95,7 +96,7 @@ def drop_z(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
 
 def _mending(geometry: shapely.Geometry) -> Mending:
     said = str(shapely.is_valid_reason(geometry)).partition("[")[0].strip()
-    return Mending(said, f"已修复：{_FAULTS.get(said, said)}", f"mended: {said.lower()}")
+    return Mending(said, f"已修复：{FAULTS.get(said, said)}", f"mended: {said.lower()}")
 
 
 def _mended(geometry: shapely.Geometry) -> shapely.Geometry | None:

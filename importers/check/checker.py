@@ -1,0 +1,107 @@
+"""A layer's rows looked at with every rule that concerns it, batch by batch or at once. Pure."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from importers.check import attributes, geometry, repeats
+from importers.check.ledger import Ledger
+from importers.check.model import DEFAULT, CheckOptions, Mask, Rows, Rule
+from importers.check.portion import Portion
+from importers.check.report import CheckReport
+from importers.check.score import score_of
+from importers.check.surroundings import NOTHING, Surroundings
+from importers.check.work import PortionCheck, WholeCheck, Work
+from layers.model import Layer
+
+BATCH_ROWS = 50_000
+"""Rows looked at together by `check`."""
+
+RULES: tuple[Rule, ...] = tuple(
+    sorted((*geometry.RULES, *repeats.RULES, *attributes.RULES), key=lambda rule: rule.id)
+)
+"""Every rule there is, by id."""
+
+_PORTION_CHECKS: tuple[PortionCheck, ...] = (
+    geometry.check_presence,
+    geometry.check_validity,
+    geometry.check_whereabouts,
+    geometry.check_vertices,
+    geometry.check_sizes,
+    attributes.check_values,
+    attributes.check_texts,
+)
+
+
+def rules_for(layer: Layer) -> tuple[Rule, ...]:
+    """The rules that concern `layer`."""
+    return tuple(rule for rule in RULES if rule.applies(layer))
+
+
+class Checker:
+    """Looks at a layer as it streams by: `feed` each batch in order, then `finish` once.
+
+    Holds of the rows only what the rules over the whole layer need: keys, a signature and a place per row,
+    shapes where overlaps are looked for.
+    """
+
+    def __init__(
+        self, layer: Layer, surroundings: Surroundings = NOTHING, options: CheckOptions = DEFAULT
+    ) -> None:
+        self._started = time.perf_counter()
+        ledger = Ledger(layer, RULES, options, surroundings)
+        self._work = Work(layer, surroundings, options, ledger)
+        self._register = repeats.Register()
+        self._fill = attributes.Fill(self._work)
+        self._whole: tuple[WholeCheck, ...] = (self._fill, repeats.Repeats(self._work, self._register))
+        self._rows = 0
+
+    def feed(self, rows: Rows) -> Mask:
+        """Looks at some rows; returns (n,) True for those with an error that shows already.
+
+        Errors that show only over the whole layer (a key given twice, an overlap) come with `finish`.
+        """
+        portion = Portion(self._work.layer, rows)
+        self._rows += len(rows)
+        self._register.feed(portion)
+        for check_portion in _PORTION_CHECKS:
+            check_portion(portion, self._work)
+        for whole in self._whole:
+            whole.feed(portion)
+        return portion.errors
+
+    def finish(self, *, file: str = "") -> CheckReport:
+        """The report; call it once, after the last batch. `file` is the name it stands under."""
+        for whole in self._whole:
+            whole.finish()
+        layer, ledger = self._work.layer, self._work.ledger
+        return CheckReport(
+            layer_id=layer.id,
+            title=layer.title,
+            rows=self._rows,
+            tallies=ledger.tallies,
+            findings=ledger.findings,
+            filled=self._fill.filled,
+            field_titles={f.name: f.title for f in layer.fields},
+            score=score_of(ledger.tallies),
+            seconds=time.perf_counter() - self._started,
+            file=file,
+        )
+
+    @property
+    def late_errors(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """After `finish`: numbers of the rows with an error that showed only over the whole layer."""
+        positions = np.unique(np.asarray(self._register.errors, dtype=np.intp))
+        return self._register.numbers[positions]
+
+
+def check(
+    layer: Layer, rows: Rows, surroundings: Surroundings = NOTHING, options: CheckOptions = DEFAULT
+) -> CheckReport:
+    """Looks at all rows of a layer; see `Checker` for rows that come in batches."""
+    checker = Checker(layer, surroundings, options)
+    for start in range(0, len(rows), BATCH_ROWS):
+        checker.feed(rows.part(start, min(start + BATCH_ROWS, len(rows))))
+    return checker.finish()

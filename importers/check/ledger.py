@@ -1,0 +1,169 @@
+"""Where findings are written down: exact totals per rule, the first ones of each as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import shapely
+
+from importers.check.model import CheckOptions, Finding, Mask, Positions, Rule
+from layers.model import Layer, Text
+
+SHOWN_VERTICES = 200
+"""A finding's geometry with more vertices is shown by its box: a report is no second copy of the data."""
+SHOWN_CHARACTERS = 200
+
+
+class Said(NamedTuple):
+    """What is said of one offender. `geometry` None: the row's own."""
+
+    zh: str
+    en: str
+    value: object = None
+    field: str | None = None
+    geometry: shapely.Geometry | None = None
+
+
+Say = Callable[[int], Said]
+"""From a position in the roster (or of the offender, see `Ledger.found_loose`) to what is said of it."""
+
+
+class Roster(Protocol):
+    """The rows that positions mean: of one portion, or of the whole layer."""
+
+    def number(self, position: int) -> int:
+        """The row as a person counts it."""
+
+    def key(self, position: int) -> str | None:
+        """The row's business key."""
+
+    def place(self, position: int) -> shapely.Geometry | None:
+        """Where the row is."""
+
+    def mark(self, positions: Positions) -> None:
+        """These rows have errors."""
+
+
+@dataclass
+class Tally:
+    """How often a rule was asked and broken. `skipped`: why it was not asked, else None."""
+
+    rule: Rule
+    checked: int = 0
+    found: int = 0
+    skipped: Text | None = None
+
+
+class Ledger:
+    """The rules asked of one layer, with what was found."""
+
+    def __init__(
+        self, layer: Layer, rules: Sequence[Rule], options: CheckOptions, present: Mapping[str, object]
+    ) -> None:
+        """`present`: the layers that are known around this one, by id."""
+        self._cap = options.cap
+        self._tallies: dict[str, Tally] = {}
+        self._findings: dict[str, list[Finding]] = {}
+        for rule in rules:
+            if not rule.applies(layer):
+                continue
+            own = replace(rule, severity=options.severities.get(rule.id, rule.severity))
+            self._tallies[rule.id] = Tally(own, skipped=_why_not(own, options, present))
+            self._findings[rule.id] = []
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        return tuple(self._tallies.values())
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings kept, by rule, in the order of their rows."""
+        return tuple(f for found in self._findings.values() for f in found)
+
+    def asks(self, *rules: Rule) -> bool:
+        """True if at least one of `rules` is to be asked."""
+        return any((t := self._tallies.get(r.id)) is not None and t.skipped is None for r in rules)
+
+    def checked(self, rule: Rule, count: int) -> None:
+        """`count` more rows (or values) were looked at under `rule`."""
+        if self.asks(rule):
+            self._tallies[rule.id].checked += int(count)
+
+    def found(self, rule: Rule, roster: Roster, offenders: Mask | Positions, say: Say) -> None:
+        """The rows at `offenders` (a mask or positions, ascending) break `rule`."""
+        if not self.asks(rule):
+            return
+        positions = np.flatnonzero(offenders) if offenders.dtype == bool else offenders.astype(np.intp)
+        tally = self._tallies[rule.id]
+        tally.found += len(positions)
+        if tally.rule.severity == "error":
+            roster.mark(positions)
+        kept = self._findings[rule.id]
+        for position in positions[: max(0, self._cap - len(kept))].tolist():
+            said = say(position)
+            kept.append(
+                Finding(
+                    rule.id,
+                    roster.number(position),
+                    roster.key(position),
+                    said.zh,
+                    said.en,
+                    said.field,
+                    _text(said.value),
+                    _shown(said.geometry if said.geometry is not None else roster.place(position)),
+                )
+            )
+
+    def found_loose(self, rule: Rule, count: int, say: Say) -> None:
+        """`rule` is broken `count` times where no row is to blame; `say` takes 0 … count − 1."""
+        if not self.asks(rule):
+            return
+        self._tallies[rule.id].found += count
+        kept = self._findings[rule.id]
+        for number in range(min(count, max(0, self._cap - len(kept)))):
+            said = say(number)
+            kept.append(
+                Finding(
+                    rule.id,
+                    None,
+                    None,
+                    said.zh,
+                    said.en,
+                    said.field,
+                    _text(said.value),
+                    _shown(said.geometry),
+                )
+            )
+
+
+def _why_not(rule: Rule, options: CheckOptions, present: Mapping[str, object]) -> Text | None:
+    if rule.id in options.skip:
+        return Text("未检查：已关闭", "not asked: switched off")
+    lacking = [layer for layer in rule.needs if layer not in present]
+    if lacking:
+        names = ", ".join(lacking)
+        return Text(f"未检查：缺少图层 {names}", f"not asked: there is no layer {names}")
+    return None
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def _shown(geometry: shapely.Geometry | None) -> bytes | None:
+    if (
+        geometry is None
+        or shapely.is_empty(geometry)
+        or not np.isfinite(shapely.get_coordinates(geometry)).all()
+    ):
+        return None
+    if shapely.get_num_coordinates(geometry) > SHOWN_VERTICES:
+        geometry = shapely.box(*shapely.bounds(geometry))
+    shown: bytes = shapely.to_wkb(shapely.force_2d(geometry))
+    return shown

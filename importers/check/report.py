@@ -1,0 +1,146 @@
+"""What the quality check has to say of a layer: totals, findings, the score with its formula."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import shapely
+
+from importers.check.ledger import Tally
+from importers.check.model import DIMENSIONS, SEVERITIES, Finding, Severity
+from importers.check.score import Score
+from layers.model import Text
+
+Language = Literal["zh", "en"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome for one layer.
+
+    `tallies`: every rule that applies, with exact totals, asked or not. `findings`: the first ones of each
+    rule. `filled`: field → rows that have a value. `mended`: mending → how often (`importers.check.mend`).
+    """
+
+    layer_id: str
+    title: Text
+    rows: int
+    tallies: tuple[Tally, ...]
+    findings: tuple[Finding, ...]
+    filled: Mapping[str, int]
+    field_titles: Mapping[str, Text]
+    score: Score
+    seconds: float = 0.0
+    file: str = ""
+    mended: Mapping[str, int] = field(default_factory=dict)
+
+    def total(self, severity: Severity) -> int:
+        """How many findings of this severity there are, kept or not."""
+        return sum(t.found for t in self.tallies if t.rule.severity == severity)
+
+    @property
+    def is_clean(self) -> bool:
+        """True if nothing forbids publishing."""
+        return self.total("error") == 0
+
+    def tally(self, rule_id: str) -> Tally:
+        """The tally of a rule; KeyError if it does not concern the layer."""
+        return {t.rule.id: t for t in self.tallies}[rule_id]
+
+    def found(self, rule_id: str) -> int:
+        """How often a rule was broken; 0 if it was not asked."""
+        return sum(t.found for t in self.tallies if t.rule.id == rule_id)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values; geometries as GeoJSON, longitude first."""
+        return {
+            "layer": self.layer_id,
+            "title": self.title._asdict(),
+            "file": self.file,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "publishable": self.is_clean,
+            "totals": {severity: self.total(severity) for severity in SEVERITIES},
+            "score": self.score.to_json(),
+            "rules": [_tally_json(t) for t in self.tallies],
+            "filled": [
+                {"field": n, "title": self.field_titles[n]._asdict(), "filled": c, "of": self.rows}
+                for n, c in self.filled.items()
+            ],
+            "mended": dict(self.mended),
+            "findings": [_finding_json(f, self.severity(f)) for f in self.findings],
+            "findings_left_out": sum(t.found for t in self.tallies) - len(self.findings),
+        }
+
+    def severity(self, finding: Finding) -> Severity:
+        """The severity under which `finding` was made."""
+        return self.tally(finding.rule).rule.severity
+
+    def text(self, language: Language = "zh") -> str:
+        """The report as a person reads it on a terminal."""
+        return "\n".join(_lines(self, language))
+
+
+def to_geojson(finding: Finding) -> Any:
+    """The finding's place as a GeoJSON geometry, None if it has none."""
+    if finding.geometry is None:
+        return None
+    return json.loads(shapely.to_geojson(shapely.from_wkb(finding.geometry)))
+
+
+def _finding_json(finding: Finding, severity: Severity) -> dict[str, Any]:
+    return {**finding._asdict(), "severity": severity, "geometry": to_geojson(finding)}
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    rule = tally.rule
+    return {
+        "id": rule.id,
+        "severity": rule.severity,
+        "dimension": rule.dimension,
+        "title": rule.title._asdict(),
+        "source": rule.source,
+        "mend": rule.mend,
+        "checked": tally.checked,
+        "found": tally.found,
+        "skipped": None if tally.skipped is None else tally.skipped._asdict(),
+    }
+
+
+def _lines(report: CheckReport, language: Language) -> list[str]:
+    zh = language == "zh"
+    title = getattr(report.title, language)
+    counts = ", ".join(f"{getattr(SEVERITIES[s], language)} {report.total(s):,}" for s in SEVERITIES)
+    rows = f"{report.rows:,} 行" if zh else f"{report.rows:,} rows"
+    lines = [f"{report.file + ' → ' if report.file else ''}{title} ({report.layer_id}): {rows}; {counts}"]
+    score = "未评分" if zh else "no score"
+    if report.score.total is not None:
+        score = f"{'得分' if zh else 'score'} {report.score.total:.1f}"
+    parts = [
+        f"{getattr(DIMENSIONS[d.dimension], language)} {d.value:.1f}"
+        for d in report.score.dimensions
+        if d.value is not None
+    ]
+    lines.append(f"  {score} ({', '.join(parts)})" if parts else f"  {score}")
+    for tally in report.tallies:
+        name = f"{tally.rule.id} {getattr(tally.rule.title, language)}"
+        if tally.found:
+            severity = getattr(SEVERITIES[tally.rule.severity], language)
+            lines.append(f"  [{severity}] {name}: {tally.found:,} / {tally.checked:,}")
+            first = next((f for f in report.findings if f.rule == tally.rule.id), None)
+            if first is not None:
+                where = (
+                    ""
+                    if first.row is None
+                    else f"{'第 ' if zh else 'row '}{first.row}{' 行' if zh else ''}: "
+                )
+                lines.append(f"      {where}{getattr(first, language)}")
+    for tally in report.tallies:
+        if tally.skipped is not None:
+            lines.append(
+                f"  {tally.rule.id} {getattr(tally.rule.title, language)}: {getattr(tally.skipped, language)}"
+            )
+    return lines
