@@ -123,22 +123,24 @@ def _part(scope: Scope, frame: Frame, *, exact: bool) -> Select[Any]:
     fields = tile_fields(scope)
     drawn = _drawn(scope, fields, frame, exact=exact)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
-    # must not be in it.
+    # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
     record = (
-        select(drawn.c.drawn.label("_geom"), *(drawn.c[name] for name in names))
+        select(drawn.c._drawn.label("_geom"), *(drawn.c[name] for name in names))
         .correlate(drawn)
-        .lateral("feature")
+        .lateral("_feature")
     )
     tile = func.ST_AsMVT(
-        literal_column("feature"),
+        literal_column("_feature"),
         scope.layer.id,
         _EXTENT,
         literal_column("'_geom'"),
         literal_column("'_fid'"),
         type_=LargeBinary(),
     )
-    missed = and_(drawn.c.drawn.is_(None), func.ST_Intersects(drawn.c.stored, _reach(frame), type_=Boolean()))
+    missed = and_(
+        drawn.c._drawn.is_(None), func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean())
+    )
     left_out = func.count().filter(missed)
     columns: list[ColumnElement[Any]] = [tile.label("tile"), left_out.label("left_out")]
     return select(*columns).select_from(drawn.join(record, true()))
@@ -155,8 +157,8 @@ def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) 
         shape = case((_is_speck(stored), None), else_=shape)
     return (
         select(
-            shape.label("drawn"),
-            stored.label("stored"),
+            shape.label("_drawn"),
+            stored.label("_stored"),
             source.c._fid,
             source.c._key,
             *(_travelling(source.c[f.name], f).label(f.name) for f in fields),

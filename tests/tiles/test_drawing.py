@@ -15,6 +15,8 @@ from gis.squares import Tile, bounds_3857, tile_at
 from layers.access import ANONYMOUS, SYSTEM, Scope, Viewer, scope_for
 from layers.catalogue import Catalogue
 from layers.db import Database
+from layers.model import Field, Text
+from layers.publish import Batch
 from layers.rows import rows
 from tests.tiles.town import (
     EAST,
@@ -124,6 +126,21 @@ async def test_attributes_travel_typed(database: Database) -> None:
         "checked": "2026-01-02T03:05:05Z",
     }
     assert "name" not in drawn["S00007"], "a null is no attribute"
+
+
+async def test_a_field_may_bear_a_name_that_the_statement_uses(database: Database) -> None:
+    names = ("feature", "drawn", "stored", "source", "tile", "left_out")
+    fields = (Field("code", Text("编码", "Code")), *(Field(n, Text(n, n), in_tiles=True) for n in names))
+    plain = shop_layer(fields=fields, name_field=None, district_field=None)
+    codes = shops(3).columns["code"]
+    values = {"code": codes, **{name: [f"{name} {n}" for n in range(3)] for name in names}}
+    layer = await put(database, plain, Batch(shops(3).wkb, values))
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        tile = await server.tile([scope_for(ANONYMOUS, layer)], Tile(0, 0, 0))
+    drawn = decode(tile)["shop"]
+    assert sorted(feature["feature"] for feature in drawn.values()) == values["feature"]
+    assert all(set(names) < set(feature) for feature in drawn.values())
 
 
 async def test_hidden_fields_are_never_in_a_tile(database: Database) -> None:
