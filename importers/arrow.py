@@ -1,0 +1,77 @@
+"""Arrow arrays of a stranger's file as the few plain types that matching understands."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """The same values as string, bool, int64, float64, date32, timestamp or, for anything else, text.
+
+    Lists and structures become JSON text, times of day ISO text, binary becomes hexadecimal.
+    """
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_timestamp(kind):
+        return array
+    if pa.types.is_integer(kind):
+        return array.cast(pa.int64(), safe=kind != pa.uint64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return array.cast(pa.float64())
+    if pa.types.is_date(kind):
+        return array.cast(pa.date32())
+    if pa.types.is_large_string(kind) or pa.types.is_time(kind):
+        return array.cast(pa.string())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.string())
+    return pa.array([_as_text(value) for value in array.to_pylist()], pa.string())
+
+
+def _as_text(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value.hex()
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def decoded(text: str, encoding: str | None) -> str:
+    """`text` that was read byte by byte (Latin-1) as what it is in `encoding`; cut characters are dropped."""
+    return text if encoding is None else text.encode("latin-1").decode(encoding, errors="ignore")
+
+
+def decoded_array(array: pa.Array, encoding: str) -> tuple[pa.Array, int]:
+    """A text column that was read byte by byte as what it is in `encoding`, and how many values lost a cut
+    character. Other columns come back as they are.
+    """
+    if not pa.types.is_string(array.type):
+        return array, 0
+    cut = 0
+    values: list[str | None] = []
+    for text in array.to_pylist():
+        if text is None or text.isascii():
+            values.append(text)
+            continue
+        raw = text.encode("latin-1")
+        try:
+            values.append(raw.decode(encoding))
+        except UnicodeDecodeError:
+            cut += 1
+            values.append(raw.decode(encoding, errors="ignore"))
+    return pa.array(values, pa.string()), cut
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """True for the one text type that `plain` gives."""
+    return bool(pa.types.is_string(kind))
+
+
+def trimmed(array: pa.Array) -> pa.Array:
+    """A text column without white space at both ends (also the ideographic space)."""
+    return pc.utf8_trim_whitespace(array)

@@ -1,0 +1,302 @@
+"""One delivery carried out: staged, checked, and published in one transaction, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gis.crs import CGCS2000, route
+from importers.errors import EmptyFile
+from importers.geometry import Target
+from importers.keys import SeenKeys
+from importers.options import ImportOptions, Progress, Step
+from importers.pipes import NODE, Nodes, lines_between, published_nodes
+from importers.planning import Delivery, Part
+from importers.prepare import Counted, Plan, batches
+from importers.report import ImportReport, State
+from importers.source import Found
+from layers.catalogue import register
+from layers.db import Database
+from layers.errors import OneMapError
+from layers.import_runs import RunEnd, begin_run, end_run
+from layers.model import BoundingBox, Difference, Layer, Version
+from layers.publish import Batch, Staged, compare, discard, publish, stage
+
+CITY_MARGIN = 0.2
+"""Degrees beyond the published districts (some 20 km) up to which a row is taken to be of the city."""
+_T = TypeVar("_T")
+
+
+class _RowsRefused(Exception):
+    """Ends the staging of a delivery of which rows were refused and nobody allowed that."""
+
+
+@dataclass
+class _Work:
+    """One part of a delivery on its way."""
+
+    part: Part
+    counted: Counted = field(default_factory=Counted)
+    run_id: uuid.UUID | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class _Outcome:
+    """What became of one layer of the delivery."""
+
+    works: list[_Work]
+    layer: Layer
+    is_new: bool
+    staged: Staged | None = None
+    difference: Difference | None = None
+    version: int | None = None
+    state: State = "refused"
+
+
+async def deliver_layers(
+    db: Database,
+    delivery: Delivery,
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+) -> list[ImportReport]:
+    """Stages and publishes the layers of `delivery`; one report per part, in the order of the parts.
+
+    Raises a `BadFile` or another error of ours if a file turns out to be unreadable half way; nothing is
+    published then.
+    """
+    works = {id(part): _Work(part) for part in delivery.parts}
+    for work in works.values():
+        work.run_id = await begin_run(
+            db, file_name=work.part.source.title, layer_id=work.part.layer.id, by=options.by
+        )
+    outcomes: list[_Outcome] = []
+    try:
+        nodes = Nodes()
+        for layer_id, parts in delivery.by_layer().items():
+            own = [works[id(part)] for part in parts]
+            outcome = _Outcome(own, _widest([p.layer for p in parts]), is_new=layer_id not in layers)
+            outcomes.append(outcome)
+            if any(part.needs_nodes for part in parts) and not len(nodes):
+                nodes = await published_nodes(db, layers[NODE])
+            outcome.staged = await _staged(db, outcome, nodes, layers, options, progress)
+        await _finish(db, outcomes, options, progress)
+    except BaseException as error:
+        await _abandon(db, outcomes, works.values(), error)
+        raise
+    reports = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
+    for report, work in zip(reports, (w for o in outcomes for w in o.works), strict=True):
+        await _close_run(db, work, report)
+    return reports
+
+
+async def _staged(
+    db: Database,
+    outcome: _Outcome,
+    nodes: Nodes,
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+) -> Staged | None:
+    """The stage of one layer; None if rows were refused that nobody allowed to be."""
+    stream = _stream(outcome, nodes, layers, options, progress)
+    try:
+        staged = await stage(db, outcome.layer, stream)
+    except _RowsRefused:
+        return None
+    if staged.count == 0:
+        await discard(db, staged)
+        return None
+    return staged
+
+
+async def _stream(
+    outcome: _Outcome, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions, progress: Progress
+) -> AsyncIterator[Batch]:
+    """The batches of all parts of a layer, prepared in a thread one ahead of the copying."""
+    seen = SeenKeys()
+    for work in outcome.works:
+        begun = time.monotonic()
+        plan = _plan(work.part, outcome.layer, nodes, layers, options)
+        source, counted = plan.source, work.counted
+        async for batch in _ahead(batches(plan, counted, seen)):
+            if plan.layer.id == NODE:
+                nodes.add_batch(batch)
+            work.seconds = time.monotonic() - begun
+            progress(Step(source.title, "reading", counted.read, source.count))
+            if not counted.refused or options.allow_refused:
+                yield batch
+        if counted.read == 0:
+            raise EmptyFile(source.title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
+        work.seconds = time.monotonic() - begun
+        progress(Step(source.title, "reading", counted.read, counted.read))
+    if not options.allow_refused and any(work.counted.refused for work in outcome.works):
+        raise _RowsRefused
+
+
+def _plan(part: Part, layer: Layer, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions) -> Plan:
+    source = part.source
+    if part.needs_nodes:
+        origin = Found("", "端点取自管点", "ends taken from the pipe points")
+        source = lines_between(source, part.matching, nodes, origin)
+    assert source.crs is not None
+    city = None if options.anywhere else _city(layer, layers)
+    frame = None if part.needs_nodes else options.frame
+    target = Target(source.crs, layer.geometry_type, frame, city)
+    return Plan(source, layer, part.matching, target)
+
+
+def _city(layer: Layer, layers: dict[str, Layer]) -> BoundingBox | None:
+    """Where rows of a known layer may lie: round the published districts; None if there are none yet."""
+    district = layers.get("district")
+    if not layer.known or layer.id == "district" or district is None or district.bounds is None:
+        return None
+    west, south, east, north = district.bounds
+    return BoundingBox(west - CITY_MARGIN, south - CITY_MARGIN, east + CITY_MARGIN, north + CITY_MARGIN)
+
+
+async def _ahead(items: Iterator[_T]) -> AsyncIterator[_T]:
+    """The items of a plain iterator, the next one being made in a thread while the last is used."""
+    end = object()
+
+    def following() -> _T | object:
+        return next(items, end)
+
+    coming = asyncio.create_task(asyncio.to_thread(following))
+    try:
+        while True:
+            item = await coming
+            if item is end:
+                return
+            coming = asyncio.create_task(asyncio.to_thread(following))
+            yield item  # type: ignore[misc]  # not `end`: an item of the iterator
+    finally:
+        # a thread cannot be interrupted; the iterator may be closed only after it
+        await asyncio.gather(coming, return_exceptions=True)
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+async def _finish(db: Database, outcomes: list[_Outcome], options: ImportOptions, progress: Progress) -> None:
+    """Publishes the stages, or compares them only, or lets them go because rows were refused."""
+    stages = [o.staged for o in outcomes if o.staged is not None]
+    if len(stages) < len(outcomes):
+        for staged in stages:
+            await discard(db, staged)
+        return
+    file = outcomes[0].works[0].part.source.title
+    total = sum(s.count for s in stages)
+    if options.dry_run:
+        progress(Step(file, "comparing", 0, total))
+        for outcome in outcomes:
+            assert outcome.staged is not None
+            outcome.difference = await _compared(db, outcome, options)
+            outcome.state = "dry_run"
+            await discard(db, outcome.staged)
+        return
+    progress(Step(file, "publishing", 0, total))
+    for outcome in outcomes:
+        outcome.layer = await register(db, outcome.layer)
+    drafts = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
+    record = drafts[0].to_json() | {"parts": [draft.to_json() for draft in drafts]}
+    versions = await publish(
+        db, stages, by=options.by, note=options.note, report=record, partial=options.partial
+    )
+    made = {version.layer_id: version for version in versions}
+    for outcome in outcomes:
+        _conclude(outcome, made.get(outcome.layer.id))
+    progress(Step(file, "done", total, total))
+
+
+async def _compared(db: Database, outcome: _Outcome, options: ImportOptions) -> Difference:
+    assert outcome.staged is not None
+    if outcome.is_new:
+        return Difference(outcome.staged.count, 0, 0, 0)
+    return await compare(db, outcome.staged, partial=options.partial)
+
+
+def _conclude(outcome: _Outcome, version: Version | None) -> None:
+    assert outcome.staged is not None
+    count = outcome.staged.count
+    if version is None:
+        outcome.state, outcome.version = "unchanged", outcome.layer.version
+        outcome.difference = Difference(0, 0, 0, count)
+        return
+    outcome.state, outcome.version = "published", version.number
+    unchanged = count - version.added - version.changed
+    outcome.difference = Difference(version.added, version.changed, version.removed, unchanged, version.boxes)
+
+
+def _widest(layers: Sequence[Layer]) -> Layer:
+    """The description with the most fields; parts of one own layer may each have added some."""
+    return max(layers, key=lambda layer: len(layer.fields))
+
+
+def _report(work: _Work, outcome: _Outcome) -> ImportReport:
+    part, counted = work.part, work.counted
+    source = part.source
+    crs_found = source.crs_found
+    if part.needs_nodes:
+        crs_found = Found("EPSG:4490", "端点取自管点", "ends taken from the pipe points")
+    return ImportReport(
+        file=source.title,
+        layer_id=outcome.layer.id,
+        layer_title=outcome.layer.title,
+        state=outcome.state,
+        read=counted.read,
+        kept=counted.kept,
+        refused=counted.refused,
+        counts=tuple(counted.tally.listed()),
+        findings=tuple(f for found in counted.tally.findings.values() for f in found),
+        details=counted.tally.details,
+        recognised=part.recognised,
+        matched=part.matching.by_field,
+        unmapped=part.matching.unmapped,
+        encoding=source.encoding,
+        crs=crs_found,
+        route=route(source.crs, CGCS2000) if source.crs is not None else None,
+        difference=outcome.difference,
+        version=outcome.version,
+        seconds=work.seconds,
+        row_word=source.row_word,
+        run_id=str(work.run_id),
+        is_new_layer=outcome.is_new,
+    )
+
+
+async def _close_run(db: Database, work: _Work, report: ImportReport) -> None:
+    ends: dict[State, RunEnd] = {
+        "published": "published",
+        "stored": "published",
+        "unchanged": "unchanged",
+        "refused": "refused",
+        "dry_run": "cancelled",
+    }
+    if work.run_id is not None:
+        await end_run(db, work.run_id, ends[report.state], report.to_json())
+
+
+async def _abandon(
+    db: Database, outcomes: Sequence[_Outcome], works: Iterable[_Work], error: BaseException
+) -> None:
+    """Lets go of what was staged and records why; never hides `error`."""
+    cancelled = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
+    fault = (
+        {"zh": error.zh, "en": error.en} if isinstance(error, OneMapError) else {"en": type(error).__name__}
+    )
+    try:
+        for outcome in outcomes:
+            if outcome.staged is not None:
+                await discard(db, outcome.staged)
+        for work in works:
+            if work.run_id is not None:
+                await end_run(db, work.run_id, "cancelled" if cancelled else "failed", {"fault": fault})
+    except OneMapError:
+        # the database is away: the run stays `running`, its stage is swept later
+        return

@@ -1,0 +1,192 @@
+"""From paths to sources: folders expanded, archives unpacked, each file given to the reader of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from importers.archive import PACKED, unpacked
+from importers.errors import BadFile, EmptyFile, MissingPart, NotWhatItSays, UnknownKind
+from importers.json_text import json_kind
+from importers.options import ImportOptions
+from importers.read_delimited import delimited_source
+from importers.read_sheet import sheet_sources
+from importers.read_vector import DRIVERS, vector_sources
+from importers.source import Source
+
+Reader = Callable[[Path, str, ImportOptions], list[Source]]
+
+
+def _delimited(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    return [delimited_source(path, file, options)]
+
+
+READERS: dict[str, Reader] = {
+    **dict.fromkeys(DRIVERS, vector_sources),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _delimited),
+    **dict.fromkeys((".xlsx", ".xlsm"), sheet_sources),
+}
+"""Which reader a suffix is for."""
+
+READABLE_ZH = (
+    "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、KML、CSV、Excel（.xlsx），可打成 .zip 或 .gz"
+)
+READABLE_EN = (
+    "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML, CSV, Excel (.xlsx), also as .zip or .gz"
+)
+_SIDECARS = frozenset(
+    ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml".split()  # noqa: SIM905
+)
+"""Files that belong to a Shapefile or describe a layer, and are not layers themselves."""
+_BESIDE = frozenset((".txt", ".json"))
+"""Kinds that are data when a person names them, and mostly something else beside other files."""
+_OTHER_KINDS = {
+    ".xls": ("旧版 Excel（.xls），请另存为 .xlsx", "an old Excel workbook (.xls); save it as .xlsx"),
+    ".rar": ("RAR 压缩包，请改用 .zip", "a RAR archive; pack it as .zip"),
+    ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
+    ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
+    ".dwg": ("AutoCAD 图形（.dwg），请另存为 GeoPackage 或 Shapefile", "an AutoCAD drawing (.dwg)"),
+    ".dxf": ("CAD 交换文件（.dxf），暂不支持", "a CAD drawing (.dxf), which is not read yet"),
+    ".pbf": ("OpenStreetMap 提取（.osm.pbf），暂不支持", "an OpenStreetMap extract, which is not read yet"),
+    ".inp": ("EPANET/SWMM 管网（.inp），暂不支持", "an EPANET or SWMM network, which is not read yet"),
+    ".tif": ("栅格影像（.tif），暂不支持", "a raster image (.tif), which is not read yet"),
+    ".tiff": ("栅格影像（.tiff），暂不支持", "a raster image (.tiff), which is not read yet"),
+    ".parquet": ("GeoParquet，暂不支持", "GeoParquet, which is not read yet"),
+    ".gdb": ("文件地理数据库（.gdb），请导出为 GeoPackage", "a file geodatabase; export it as GeoPackage"),
+    ".mdb": ("Access 数据库（.mdb），请导出为 Excel 或 GeoPackage", "an Access database; export its tables"),
+}
+_HTML = (b"<!doctype html", b"<html")
+
+
+@contextmanager
+def opened(
+    paths: Sequence[Path], options: ImportOptions, passed_over: Callable[[Path], None] = lambda path: None
+) -> Iterator[list[Source]]:
+    """The sources in `paths`; what was unpacked for them is removed at the end.
+
+    A folder stands for the files in it, also in folders below; files of no known kind in it go to
+    `passed_over`. Raises a `BadFile` for the first file that cannot be read.
+    """
+    with ExitStack() as stack:
+        sources: list[Source] = []
+        for path, beside in _expanded(paths, passed_over):
+            if not path.exists():
+                raise UnknownKind(
+                    path.name, "文件不存在", "there is no such file", found="nothing", expected="a file"
+                )
+            _check_not_empty(path)
+            members = stack.enter_context(unpacked(path))
+            sources += _sources(members, options, path, beside, passed_over)
+        yield sources
+
+
+def _expanded(paths: Sequence[Path], passed_over: Callable[[Path], None]) -> Iterator[tuple[Path, bool]]:
+    """Files to open; True for those that were only found in a folder."""
+    for path in paths:
+        if not path.is_dir() or path.suffix.lower() == ".gdb":
+            yield path, False
+            continue
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            if any(part.startswith(".") for part in file.relative_to(path).parts) or _is_sidecar(file):
+                continue
+            if file.suffix.lower() in (*READERS, *PACKED) and not _is_beside(file):
+                yield file, True
+            else:
+                passed_over(file)
+
+
+def _is_beside(file: Path) -> bool:
+    """True for a file that is data only if somebody names it (a read-me, a manifest)."""
+    if file.suffix.lower() not in _BESIDE:
+        return False
+    if file.suffix.lower() != ".json":
+        return True
+    try:
+        json_kind(file, file.name)
+    except (NotWhatItSays, EmptyFile):
+        return True
+    return False
+
+
+def _is_sidecar(file: Path) -> bool:
+    """True for a part of a Shapefile that is there."""
+    suffix = file.suffix.lower()
+    if suffix not in _SIDECARS:
+        return False
+    if suffix == ".xml":
+        return True
+    return any(
+        s.suffix.lower() == ".shp" and s.stem.lower() == file.stem.lower() for s in file.parent.iterdir()
+    )
+
+
+def _sources(
+    members: list[tuple[Path, str]],
+    options: ImportOptions,
+    path: Path,
+    beside: bool,
+    passed_over: Callable[[Path], None],
+) -> list[Source]:
+    """The sources of one file, or of the files in one archive."""
+    if len(members) == 1 and members[0][0] == path:
+        return _read(path, path.name, options)
+    wanted = [(p, name) for p, name in members if p.suffix.lower() in READERS and not _is_beside(p)]
+    if not wanted:
+        wanted = [(p, name) for p, name in members if not _is_sidecar(p)] or members
+    elif path.suffix.lower() == ".zip":
+        for member, _ in members:
+            if not _is_sidecar(member) and all(member != p for p, _ in wanted):
+                passed_over(member)
+    found: list[Source] = []
+    for member, name in wanted:
+        _check_not_empty(member)
+        found += _read(member, name, options)
+    return found
+
+
+def _read(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    suffix = path.suffix.lower()
+    reader = READERS.get(suffix)
+    if reader is None:
+        raise _unknown(path, file)
+    with path.open("rb") as content:
+        head = content.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(_HTML):
+        raise NotWhatItSays(
+            file,
+            f"内容是网页（HTML），不是 {suffix}；可能下载到了登录页或错误页",
+            f"the content is a web page (HTML), not {suffix}; perhaps a login or error page was downloaded",
+            found="HTML",
+            expected=suffix,
+        )
+    return reader(path, file, options)
+
+
+def _unknown(path: Path, file: str) -> BadFile:
+    suffix = path.suffix.lower()
+    if suffix in (".dbf", ".shx", ".prj", ".cpg"):
+        return MissingPart(
+            file,
+            f"只有 {suffix}，缺少同名的 .shp",
+            f"there is only {suffix}; the .shp of the same name is missing",
+            found=suffix,
+            expected=f"{path.stem}.shp",
+        )
+    zh, en = _OTHER_KINDS.get(
+        suffix, (f"后缀为“{suffix or '（无）'}”的文件", f"a file with the suffix {suffix!r}")
+    )
+    return UnknownKind(
+        file,
+        f"这是{zh}，不能导入；可导入：{READABLE_ZH}",
+        f"this is {en}; what can be imported: {READABLE_EN}",
+        found=suffix,
+        expected=", ".join(sorted(READERS)),
+    )
+
+
+def _check_not_empty(path: Path) -> None:
+    if path.is_file() and path.stat().st_size == 0:
+        raise EmptyFile(
+            path.name, "是空文件（0 字节）", "the file is empty (0 bytes)", found="0 bytes", expected="data"
+        )

@@ -1,0 +1,62 @@
+"""What a person may say about an import, and how it tells where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from gis.crs import Frame
+
+Stage = Literal["passed_over", "opening", "reading", "comparing", "publishing", "done"]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What is said rather than found out. The defaults find out, and refuse what cannot be told.
+
+    `layer_id`: the layer the rows are for (else recognised, else a layer of its own).
+    `crs`: reference system of the file's coordinates, `EPSG:n`, WKT or PROJ; overrules the file.
+    `frame`: coordinates are shifted as web maps show them (`gcj02`, `bd09`).
+    `encoding`: of the text (dBASE, CSV); overrules .cpg and evidence.
+    `table`: the layer or sheet to read from a file of several (else all of them).
+    `columns`: file column → field, where names do not tell; `""` leaves the column out.
+    `swapped`: first and second coordinate are exchanged (northing or latitude first); None: refuse if they
+    look so. `anywhere`: rows of a known layer may lie far outside the published districts.
+    `allow_refused`: publish the rows that are right and leave out the refused ones (see `importers.run`).
+    `partial`: rows that the file does not name stay as they are instead of being removed.
+    `dry_run`: read, check and compare; publish nothing.
+    `title`: of a layer of its own, instead of the file's name.
+    """
+
+    layer_id: str | None = None
+    crs: str | None = None
+    frame: Frame | None = None
+    encoding: str | None = None
+    table: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    swapped: bool | None = None
+    anywhere: bool = False
+    allow_refused: bool = False
+    partial: bool = False
+    dry_run: bool = False
+    by: str = "system"
+    title: str | None = None
+    note: str = ""
+
+
+class Step(NamedTuple):
+    """Where an import is. `total` None: not known yet."""
+
+    file: str
+    stage: Stage
+    done: int
+    total: int | None
+
+
+Progress = Callable[[Step], None]
+"""Called in the event loop's thread, a few times per second of work; must return quickly."""
+
+
+def silent(step: Step) -> None:
+    """The progress nobody looks at."""

@@ -1,0 +1,206 @@
+"""What an import will do, decided before a row is written: which layer each source is for, in which order.
+
+Sources for one layer are one delivery, published as one version; a pipe survey's points and lines are one
+delivery of two layers. Everything wrong with a file as a whole is raised here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from importers.derive import derivable
+from importers.describe import describe
+from importers.errors import NoMatch
+from importers.match import Matching, match, with_key
+from importers.options import ImportOptions
+from importers.pipes import LINE, NODE
+from importers.place import place_columns, placed
+from importers.readings import ReadingColumns, reading_columns
+from importers.recognise import fits, own_layer_id, recognise
+from importers.source import Found, Source
+from layers.description import field_name
+from layers.errors import BadRequest
+from layers.model import LAYER_ID, Layer
+
+ORDER = (
+    "district", "street", "community", "unit_grid", "road", "water_area", "green_area", "building",
+    "address", "component", NODE, LINE, "station",
+)  # fmt: skip
+"""Known layers, those that others take codes from first."""
+
+
+class Part(NamedTuple):
+    """One source and the layer it is for. `needs_nodes`: a line table without coordinates."""
+
+    source: Source
+    layer: Layer
+    matching: Matching
+    recognised: Found
+    needs_nodes: bool = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Parts that are published together, in one transaction; or, `readings`, stored together."""
+
+    kind: Literal["layers", "readings"]
+    parts: tuple[Part, ...] = ()
+    readings: tuple[tuple[Source, ReadingColumns], ...] = ()
+
+    def by_layer(self) -> dict[str, list[Part]]:
+        """The parts of each layer, nodes before lines."""
+        groups: dict[str, list[Part]] = {}
+        for part in sorted(self.parts, key=lambda p: _rank(p.layer.id)):
+            groups.setdefault(part.layer.id, []).append(part)
+        return groups
+
+
+def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: ImportOptions) -> list[Delivery]:
+    """The deliveries for `sources`, in the order in which they have to be published.
+
+    `layers`: those in the catalogue. Reads the files of layers that have to be described; raises a
+    `BadFile` for the first source that cannot be placed or matched.
+    """
+    readings: list[tuple[Source, ReadingColumns]] = []
+    parts: list[Part] = []
+    taken: dict[str, Source] = {}
+    for source in sources:
+        columns = reading_columns(source) if options.layer_id in (None, "reading") else None
+        if columns is not None:
+            readings.append((source, columns))
+            continue
+        parts.append(_part(source, layers, options, taken))
+    groups: dict[str, list[Part]] = {}
+    for part in parts:
+        together = NODE if part.layer.id == LINE and part.needs_nodes else part.layer.id
+        groups.setdefault(together, []).append(part)
+    ordered = sorted(groups, key=_rank)
+    deliveries = [Delivery("layers", tuple(groups[name])) for name in ordered]
+    return [*deliveries, Delivery("readings", readings=tuple(readings))] if readings else deliveries
+
+
+def _part(
+    source: Source, layers: Mapping[str, Layer], options: ImportOptions, taken: dict[str, Source]
+) -> Part:
+    if options.layer_id is not None:
+        layer = layers.get(options.layer_id)
+        found = Found(options.layer_id, "由导入者指定", "said by the importer")
+        if layer is None:
+            return _own(source, options, _new_id(options.layer_id), layers, found)
+    else:
+        best = recognise(source, layers.values(), options.columns)
+        if best is None:
+            layer_id = own_layer_id(source, [known for known in layers if layers[known].known])
+            while layer_id in taken and taken[layer_id] is not source:
+                layer_id = f"{layer_id}_2"
+            taken[layer_id] = source
+            words = Found(
+                layer_id,
+                "没有足够相符的已知图层，自成一个图层",
+                "no known layer fits well enough; a layer of its own",
+            )
+            return _own(source, options, layer_id, layers, words)
+        layer, found = best.layer, best.found
+    if not layer.known:
+        return _own(source, options, layer.id, layers, found)
+    return _known(source, layer, options, found)
+
+
+def _known(source: Source, layer: Layer, options: ImportOptions, found: Found) -> Part:
+    """A source for a known layer, placed and matched; raises `NoMatch` if it lacks what the layer needs."""
+    needs_nodes = layer.id == LINE and source.geometry_type is None and place_columns(source, options) is None
+    if not needs_nodes:
+        source = placed(source, options)
+        _check_geometry(source, layer)
+    matching = match(source, layer, options.columns)
+    if options.layer_id is not None:
+        matching = with_key(matching, layer)
+    _check_needed(source, layer, matching)
+    return Part(source, layer, matching, found, needs_nodes)
+
+
+def _own(
+    source: Source, options: ImportOptions, layer_id: str, layers: Mapping[str, Layer], found: Found
+) -> Part:
+    """A source for a layer of its own: described anew, or as it was described when it came first."""
+    source = placed(source, options)
+    standing = layers.get(layer_id)
+    said = {column: name for column, name in options.columns.items() if not name.startswith("@")}
+    if standing is None:
+        layer = describe(source, layer_id, options.title)
+        return Part(source, layer, match(source, layer, {c: n for c, n in said.items() if n == ""}), found)
+    matching = match(source, standing, said)
+    if len(matching.pairs) * 2 < len(standing.fields):
+        raise NoMatch(
+            source.title,
+            f"与已有图层“{standing.title.zh}”（{standing.id}）的字段大多不符；请另给图层标识",
+            f"most fields of the layer {standing.id!r} are missing; give this file a layer id of its own",
+            found=", ".join(source.schema.names[:20]),
+            expected=", ".join(standing.field_names[:20]),
+        )
+    _check_geometry(source, standing)
+    _check_needed(source, standing, matching)
+    dropped = [column for column, name in said.items() if name == ""]
+    if any(column not in dropped for column in matching.unmapped):
+        standing = _widened(standing, describe(source, layer_id), matching)
+        matching = match(source, standing, said)
+    return Part(source, standing, matching, found)
+
+
+def _widened(standing: Layer, described: Layer, matching: Matching) -> Layer:
+    """`standing` with fields for the columns it does not have yet."""
+    fields = list(standing.fields)
+    for field in described.fields:
+        original = field.aliases[0] if field.aliases else field.name
+        if original in matching.unmapped:
+            fields.append(replace(field, name=field_name(field.name, [f.name for f in fields])))
+    return replace(standing, fields=tuple(fields))
+
+
+def _new_id(text: str) -> str:
+    if not LAYER_ID.fullmatch(text) or text.endswith("__past"):
+        raise BadRequest(
+            f"图层标识“{text}”不合规则：小写字母开头，只含小写字母、数字和下划线，最长 48",
+            f"{text!r} cannot be a layer's id: lower-case letters, digits and _, a letter first, 48 at most",
+            field="layer_id",
+            value=text,
+            expected="[a-z][a-z0-9_]*, at most 48 characters",
+        )
+    return text
+
+
+def _check_geometry(source: Source, layer: Layer) -> None:
+    if fits(source, layer):
+        return
+    raise NoMatch(
+        source.title,
+        f"图形是 {source.geometry_type}，图层“{layer.title.zh}”要求 {layer.geometry_type}",
+        f"its geometries are {source.geometry_type}; the layer {layer.id!r} holds {layer.geometry_type}",
+        found=str(source.geometry_type),
+        expected=layer.geometry_type,
+    )
+
+
+def _check_needed(source: Source, layer: Layer, matching: Matching) -> None:
+    have = {pair.field.name for pair in matching.pairs}
+    have |= derivable(layer.id, have)
+    lacking = [f for f in layer.fields if (f.required or f.name == layer.key) and f.name not in have]
+    if not lacking:
+        return
+    shown_zh = "、".join(f"{f.title.zh}（{f.name}）" for f in lacking)
+    shown_en = ", ".join(f"{f.title.en} ({f.name})" for f in lacking)
+    raise NoMatch(
+        source.title,
+        f"缺少图层“{layer.title.zh}”必需的字段：{shown_zh}；文件的列有：{'、'.join(source.schema.names[:20])}",
+        f"fields that the layer {layer.id!r} needs are missing: {shown_en};"
+        f" the columns are {', '.join(source.schema.names[:20])}",
+        found=", ".join(source.schema.names[:30]),
+        expected=", ".join(f.name for f in lacking),
+        aliases={f.name: list(f.aliases) for f in lacking},
+    )
+
+
+def _rank(layer_id: str) -> tuple[int, str]:
+    return (ORDER.index(layer_id) if layer_id in ORDER else len(ORDER), layer_id)

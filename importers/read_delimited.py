@@ -1,0 +1,206 @@
+"""Delimited text (.csv, .tsv, .txt, also packed by gzip): every column read as text, in a stream.
+
+Types are the business of matching; here only encoding, delimiter, header and the shape of rows.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from importers.encoding import find_encoding, known_encoding, with_byte_order_mark
+from importers.errors import BadEncoding, BadTable, EmptyFile, Unreadable
+from importers.header import column_names
+from importers.options import ImportOptions
+from importers.source import Chunk, Found, Note, Source, Trouble
+
+DELIMITERS = (",", "\t", ";", "|", "，")
+_BYTES_PER_ROW = 256
+"""A guess that turns rows per chunk into the block size the reader wants."""
+_BLOCK = 4 * 1024 * 1024
+_HEAD = 256 * 1024
+
+
+class _Shape(NamedTuple):
+    """How the text is cut into cells."""
+
+    encoding: str
+    delimiter: str
+    names: list[str]
+
+
+def delimited_source(path: Path, file: str, options: ImportOptions) -> Source:
+    """The one table of a delimited text file; raises a `BadFile` that names what is wrong with it."""
+    if path.stat().st_size == 0:
+        raise EmptyFile(file, "是空文件", "the file is empty", found="0 bytes", expected="a table")
+    found = _encoding(path, file, options)
+    head = _head(path, found.value)
+    delimiter = _delimiter(head)
+    titles = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
+    if len(titles) < 2:
+        raise BadTable(
+            file,
+            "第一行只有一列，看不出是表格（分隔符应为逗号、制表符、分号或竖线）",
+            "the first row has one column only; a table with comma, tab, semicolon or bar is expected",
+            found=head.splitlines()[0][:80] if head.strip() else "a blank line",
+            expected="two columns or more",
+        )
+    names, notes = column_names(titles, file)
+    shape = _Shape(found.value, delimiter, names)
+    return Source(
+        path=path,
+        file=file,
+        name=path.name.split(".")[0],
+        format="CSV",
+        schema=pa.schema([(name, pa.string()) for name in names]),
+        read=partial(_read, path, file, shape),
+        encoding=found,
+        row_word="line",
+        notes=notes,
+    )
+
+
+def _encoding(path: Path, file: str, options: ImportOptions) -> Found:
+    with path.open("rb") as content:
+        marked = with_byte_order_mark(content.read(4))
+    if options.encoding is not None:
+        said = known_encoding(options.encoding)
+        if said is None:
+            raise BadEncoding(
+                file,
+                f"没有名为“{options.encoding}”的编码",
+                f"there is no encoding {options.encoding!r}",
+                found=options.encoding,
+                expected="gbk, utf-8, …",
+            )
+        return Found(said, "由导入者指定", "said by the importer")
+    return marked or find_encoding(file, lambda: _blocks(path), lambda: _lines(path))
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as content:
+        while block := content.read(_BLOCK):
+            yield block
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as content:
+        yield from enumerate(content, start=1)
+
+
+def _head(path: Path, encoding: str) -> str:
+    with path.open("rb") as content:
+        text = content.read(_HEAD).decode(encoding, errors="replace")
+    return text.lstrip("\ufeff").replace("\0", "")
+
+
+def _delimiter(head: str) -> str:
+    """The delimiter that occurs most in the first line, outside quotes; a comma if none does."""
+    first = head.split("\n", 1)[0]
+    outside = "".join(first.split('"')[::2])
+    best = max(DELIMITERS, key=outside.count)
+    return best if outside.count(best) else ","
+
+
+def _read(path: Path, file: str, shape: _Shape, rows: int) -> Iterator[Chunk]:
+    """The records in chunks of about `rows`. Numbers count records, the header being the first."""
+    skipped: list[Trouble] = []
+
+    def skip(row: Any) -> str:
+        expected, actual = int(row.expected_columns), int(row.actual_columns)
+        if not (row.text or "").strip():
+            skipped.append(Trouble(int(row.number), "row.blank", "", ""))
+        else:
+            skipped.append(
+                Trouble(
+                    int(row.number),
+                    "row.columns",
+                    f"有 {actual} 列，列名有 {expected} 个",
+                    f"{actual} columns where the header has {expected}",
+                )
+            )
+        return "skip"
+
+    with path.open("rb") as raw:
+        try:
+            reader = _opened(raw, shape, rows, skip)
+            following = 2
+            while (batch := next(reader, None)) is not None:
+                numbers = _numbers(following, batch.num_rows, skipped)
+                if batch.num_rows:
+                    following = int(numbers[-1]) + 1
+                before = [t for t in skipped if t.row < following]
+                skipped[:] = [t for t in skipped if t.row >= following]
+                yield _chunk(batch, shape.names, numbers, before)
+            if skipped:
+                yield Chunk(np.empty(0, np.int64), {}, None, tuple(skipped))
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            cause = " ".join(str(error).split())[:200]
+            raise Unreadable(
+                file,
+                f"表格无法读取，可能有未闭合的引号（{cause}）",
+                f"the table cannot be read; a quote may be left open ({cause})",
+                found=cause,
+                expected="a delimited table",
+            ) from error
+
+
+def _numbers(first: int, count: int, skipped: list[Trouble]) -> NDArray[np.int64]:
+    """The numbers of the next `count` records; the reader may be ahead, so `skipped` reaches further."""
+    numbers = np.arange(first, first + count + len(skipped), dtype=np.int64)
+    return numbers[~np.isin(numbers, [t.row for t in skipped])][:count]
+
+
+def _opened(raw: io.BufferedReader, shape: _Shape, rows: int, skip: Any) -> Any:
+    content: Any = raw
+    if shape.encoding not in ("utf-8", "utf-8-sig"):
+        content = codecs.EncodedFile(raw, "utf-8", shape.encoding, errors="replace")
+    return pyarrow.csv.open_csv(
+        content,
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False,  # only so are rows numbered
+            block_size=max(rows * _BYTES_PER_ROW, 64 * 1024),
+            column_names=shape.names,
+            skip_rows_after_names=1,
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=shape.delimiter,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=skip,
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={name: pa.string() for name in shape.names},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    )
+
+
+def _chunk(
+    batch: pa.RecordBatch, names: list[str], numbers: NDArray[np.int64], skipped: list[Trouble]
+) -> Chunk:
+    columns = dict(zip(names, batch.columns, strict=True))
+    blank = np.ones(batch.num_rows, dtype=bool)
+    for array in columns.values():
+        blank &= pc.is_null(array).to_numpy(zero_copy_only=False)
+    if blank.any():
+        keep = pa.array(~blank)
+        columns = {name: array.filter(keep) for name, array in columns.items()}
+    empty = int(blank.sum()) + sum(1 for t in skipped if t.rule == "row.blank")
+    mended = (Note("row.blank", "空行已略过", "blank rows were passed over", empty),) if empty else ()
+    troubles = tuple(t for t in skipped if t.rule != "row.blank")
+    return Chunk(numbers[~blank], columns, None, troubles, mended)

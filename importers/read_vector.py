@@ -1,0 +1,316 @@
+"""Vector files by GDAL: Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML. The only door to pyogrio.
+
+Rows come as Arrow batches with WKB, decoded by shapely in bulk; what GDAL warned of is kept as notes.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+
+from gis.crs import CRS, describe, read_crs
+from gis.errors import UnknownCrs
+from importers.arrow import decoded, decoded_array, plain
+from importers.encoding import is_valid, known_encoding
+from importers.errors import BadEncoding, BadFile, BadTable, EmptyFile, NotWhatItSays, Unreadable
+from importers.json_text import json_kind
+from importers.options import ImportOptions
+from importers.shapefile import Parts, check_whole, dbf_encoding, parts, text_blocks
+from importers.source import Chunk, Found, Note, Source, Trouble
+
+DRIVERS: dict[str, tuple[str, ...]] = {
+    ".shp": ("ESRI Shapefile",),
+    ".gpkg": ("GPKG",),
+    ".geojson": ("GeoJSON", "TopoJSON"),
+    ".json": ("GeoJSON", "TopoJSON"),
+    ".topojson": ("TopoJSON", "GeoJSON"),
+    ".fgb": ("FlatGeobuf",),
+    ".kml": ("LIBKML", "KML"),
+}
+"""Suffixes read here, and the GDAL drivers that may answer for them."""
+
+_JSON = (".geojson", ".json", ".topojson")
+_RAW = "ISO-8859-1"
+"""Read so, each byte is one character: what GDAL cannot decode is decoded here, row by row."""
+_GDAL_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError)
+_lock = threading.Lock()
+"""`warnings.catch_warnings` is per process: only one thread at a time may listen to GDAL."""
+
+
+class _Text(NamedTuple):
+    """How the text of a layer is decoded: by GDAL as `encoding`, or here from raw bytes as `by_hand`."""
+
+    found: Found
+    encoding: str | None = None
+    by_hand: str | None = None
+
+
+def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    """The layers of a vector file; raises a `BadFile` that names what is wrong with it."""
+    suffix = path.suffix.lower()
+    if suffix == ".shp":
+        return [_shapefile(path, file, options)]
+    if suffix in _JSON:
+        json_kind(path, file)
+    with _heard(file):
+        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if not layers:
+        raise EmptyFile(
+            file, "里面没有空间图层", "there is no spatial layer in it", found="0 layers", expected="a layer"
+        )
+    if options.table is not None:
+        if options.table not in layers:
+            raise BadTable(
+                file,
+                f"没有图层“{options.table}”，有：{'、'.join(layers)}",
+                f"there is no layer {options.table!r}; there are {', '.join(layers)}",
+                found=", ".join(layers),
+                expected=options.table,
+            )
+        layers = [options.table]
+    return [_layer(path, file, name, suffix) for name in layers]
+
+
+def _layer(path: Path, file: str, name: str, suffix: str) -> Source:
+    info, schema, meta = _opened(path, file, name, None)
+    if info["driver"] not in DRIVERS[suffix]:
+        raise NotWhatItSays(
+            file,
+            f"内容是 {info['driver']}，与后缀 {suffix} 不符",
+            f"the content is {info['driver']}, which the suffix {suffix} does not say",
+            found=str(info["driver"]),
+            expected=DRIVERS[suffix][0],
+        )
+    crs, crs_found = _declared_crs(meta["crs"], str(info["driver"]))
+    text = _Text(Found("utf-8", f"{info['driver']} 规定为 UTF-8", f"{info['driver']} is always UTF-8"))
+    return _source(path, file, name, info, schema, text, crs, crs_found)
+
+
+def _shapefile(path: Path, file: str, options: ImportOptions) -> Source:
+    files = parts(path, file)
+    header = check_whole(files, file)
+    if header.records == 0:
+        raise EmptyFile(file, "没有任何要素", "it holds no feature", found="0 features", expected="features")
+    notes: tuple[Note, ...] = ()
+    if options.encoding is not None:
+        found = _said(options.encoding, file)
+    else:
+        found, notes = dbf_encoding(files, header, file)
+    whole = is_valid(found.value, text_blocks(files.dbf, header))
+    text = _Text(found, encoding=found.value.upper()) if whole else _Text(found, _RAW, by_hand=found.value)
+    info, schema, _ = _opened(path, file, path.stem, text)
+    crs, crs_found = _prj(files)
+    return _source(path, file, path.stem, info, schema, text, crs, crs_found, notes, cut_names=True)
+
+
+def _source(
+    path: Path,
+    file: str,
+    name: str,
+    info: dict[str, Any],
+    schema: pa.Schema,
+    text: _Text,
+    crs: CRS | None,
+    crs_found: Found | None,
+    notes: tuple[Note, ...] = (),
+    *,
+    cut_names: bool = False,
+) -> Source:
+    row_id = str(info["fid_column"]) if _has_row_id(info) else None
+
+    def read(rows: int) -> Iterator[Chunk]:
+        return _read(path, file, name, text, rows)
+
+    count = int(info["features"])
+    return Source(
+        path=path,
+        file=file,
+        name=name,
+        format=str(info["driver"]),
+        schema=schema,
+        read=read,
+        geometry_type=_declared_type(info["geometry_type"]),
+        count=count if count >= 0 else None,
+        encoding=text.found,
+        crs=crs,
+        crs_found=crs_found,
+        row_word="feature",
+        cut_names=cut_names,
+        row_id=row_id,
+        notes=notes,
+    )
+
+
+def _opened(
+    path: Path, file: str, name: str, text: _Text | None
+) -> tuple[dict[str, Any], pa.Schema, dict[str, Any]]:
+    """What GDAL says of a layer, the schema of its columns (no geometry), and what the stream says."""
+    encoding = text.encoding if text else None
+    with _heard(file):
+        info = dict(pyogrio.read_info(path, layer=name, encoding=encoding))
+        with _stream(path, name, encoding, 1, _has_row_id(info)) as (meta, reader):
+            by_hand = text.by_hand if text else None
+            kept = [
+                pa.field(decoded(f.name, by_hand), plain(pa.array([], f.type)).type)
+                for f in reader.schema
+                if f.name != _geometry_name(meta)
+            ]
+    if info["geometry_type"] is None:
+        raise EmptyFile(
+            file,
+            f"图层“{name}”没有图形",
+            f"layer {name!r} has no geometry",
+            found="a table without geometry",
+            expected="a spatial layer",
+        )
+    return info, pa.schema(kept), dict(meta)
+
+
+def _read(path: Path, file: str, name: str, text: _Text, rows: int) -> Iterator[Chunk]:
+    """The rows in chunks; raises `Unreadable` where GDAL gives up, and notes what it warned of."""
+    with _heard(file):
+        info = pyogrio.read_info(path, layer=name, encoding=text.encoding)
+        opened = _stream(path, name, text.encoding, rows, _has_row_id(info))
+        meta, reader = opened.__enter__()
+    first = 1
+    try:
+        while True:
+            said: list[str] = []
+            with _heard(file, said):
+                batch = next(reader, None)
+            if batch is None:
+                return
+            yield _chunk(batch, _geometry_name(meta), first, text.by_hand, said)
+            first += batch.num_rows
+    finally:
+        opened.__exit__(None, None, None)
+
+
+def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None, said: list[str]) -> Chunk:
+    wkb = batch.column(geometry).to_numpy(zero_copy_only=False)
+    shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+    numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
+    broken = np.array([w is not None for w in wkb], dtype=bool) & shapely.is_missing(shapes)
+    troubles = tuple(
+        Trouble(
+            int(number),
+            "geometry.unreadable",
+            "图形无法解析（曲线、点数不足或已损坏）",
+            "the geometry cannot be read (a curve, too few points, or damaged)",
+        )
+        for number in numbers[broken]
+    )
+    columns: dict[str, pa.Array] = {}
+    cut = 0
+    for column_name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if column_name == geometry:
+            continue
+        values = plain(array)
+        if by_hand is not None:
+            values, broken_texts = decoded_array(values, by_hand)
+            cut += broken_texts
+        columns[decoded(column_name, by_hand)] = values
+    notes = [Note("gdal", f"读取时的提示：{words}", f"while reading: {words}") for words in said]
+    if cut:
+        notes.append(Note("text.cut", "字段末尾被截断的字符已去掉", "characters cut at a field's end", cut))
+    keep = ~broken
+    if not keep.all():
+        columns = {name: array.filter(pa.array(keep)) for name, array in columns.items()}
+    return Chunk(numbers[keep], columns, shapes[keep], troubles, tuple(notes))
+
+
+@contextmanager
+def _heard(file: str, said: list[str] | None = None) -> Iterator[None]:
+    """GDAL's warnings collected in `said`, its errors as `Unreadable`. Held for one call at a time."""
+    with _lock, warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (*_GDAL_ERRORS, pa.ArrowException, UnicodeDecodeError) as error:
+            raise _unreadable(file, error) from error
+    if said is not None:
+        said.extend(dict.fromkeys(str(w.message)[:300] for w in heard))
+
+
+def _unreadable(file: str, error: BaseException) -> BadFile:
+    cause = " ".join(str(error).split()).replace(str(Path(file).parent), "")[:200]
+    return Unreadable(
+        file,
+        f"内容无法读取，文件可能不完整或已损坏（{cause}）",
+        f"its content cannot be read; the file may be cut short or damaged ({cause})",
+        found=cause,
+        expected="a readable vector file",
+    )
+
+
+def _stream(path: Path, name: str, encoding: str | None, rows: int, fids: bool) -> Any:
+    return pyogrio.open_arrow(
+        path, layer=name, encoding=encoding, batch_size=rows, use_pyarrow=True, return_fids=fids
+    )
+
+
+def _geometry_name(meta: dict[str, Any]) -> str:
+    return str(meta["geometry_name"] or "wkb_geometry")
+
+
+def _has_row_id(info: dict[str, Any]) -> bool:
+    """True if the format numbers its rows in a column of its own that no attribute is called by."""
+    return bool(info["fid_column"]) and info["fid_column"] not in list(info["fields"])
+
+
+def _declared_type(kind: object) -> str:
+    words = str(kind).replace("2.5D ", "").split()
+    return words[0] if words else "Unknown"
+
+
+def _declared_crs(text: str | None, driver: str) -> tuple[CRS | None, Found | None]:
+    if text is None and driver in ("GeoJSON", "TopoJSON"):
+        text = "EPSG:4326"
+    if text is None:
+        return None, None
+    try:
+        crs = read_crs(text)
+    except UnknownCrs:
+        return None, None
+    if driver in ("GeoJSON", "TopoJSON") and crs.to_epsg() == 4326:
+        return crs, Found(
+            describe(crs), "GeoJSON 默认为 WGS 84 经纬度（RFC 7946 §4）", "WGS 84 by RFC 7946 §4"
+        )
+    return crs, Found(describe(crs), "文件内声明", "stated in the file")
+
+
+def _prj(files: Parts) -> tuple[CRS | None, Found | None]:
+    """What the .prj says; nothing if it is missing or cannot be understood."""
+    if files.prj is None:
+        return None, None
+    raw = files.prj.read_bytes()[:20_000]
+    for encoding in ("utf-8-sig", "gb18030", "latin-1"):
+        try:
+            crs = read_crs(raw.decode(encoding))
+        except (UnicodeDecodeError, UnknownCrs):
+            continue
+        return crs, Found(describe(crs), f"{files.prj.name} 声明", f"stated by {files.prj.name}")
+    return None, Found("", f"{files.prj.name} 的内容无法识别", f"{files.prj.name} cannot be understood")
+
+
+def _said(name: str, file: str) -> Found:
+    encoding = known_encoding(name)
+    if encoding is None:
+        raise BadEncoding(
+            file,
+            f"没有名为“{name}”的编码",
+            f"there is no encoding {name!r}",
+            found=name,
+            expected="gbk, utf-8, …",
+        )
+    return Found(encoding, "由导入者指定", "said by the importer")

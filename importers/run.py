@@ -1,0 +1,195 @@
+"""The importer's one entrance: files in, published layer versions and honest reports out.
+
+The rule of all or nothing. A file that is wrong as a whole raises a `BadFile`; when it is found out while
+opening, nothing of the call has been written. A row that cannot be part of its layer is refused; unless
+`allow_refused` is set, any refused row stops its delivery: every row is still checked, all refusals are
+reported, nothing is published, and files that come after are not begun. With `allow_refused` the rows that
+are right are published without the others, unless none is left. Mended rows (made valid, trimmed,
+reformatted) stop nothing and are counted. What is published of one delivery is published in one
+transaction; killing the process at any moment leaves the version that stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from importers.deliver import deliver_layers
+from importers.errors import BadFile, EmptyFile
+from importers.opening import opened
+from importers.options import ImportOptions, Progress, Step, silent
+from importers.planning import Delivery, plan
+from importers.prepare import Counted
+from importers.readings import ReadingColumns, read_readings
+from importers.report import ImportReport, State
+from importers.source import Found, Source
+from layers.access import SYSTEM, scope_for
+from layers.catalogue import known_layers, list_layers
+from layers.db import Database
+from layers.errors import OneMapError
+from layers.import_runs import begin_run, end_run
+from layers.model import Layer, Text
+from layers.points import keys
+from layers.readings import Reading, add
+
+READINGS = Text("监测数据", "Readings")
+
+
+async def import_files(
+    db: Database,
+    paths: Sequence[Path],
+    options: ImportOptions | None = None,
+    progress: Progress | None = None,
+) -> list[ImportReport]:
+    """Imports files and folders; one report per table, in the order in which they were delivered.
+
+    Folders are expanded; layers that others take codes from come first, readings last. Raises a `BadFile`
+    for a file that is wrong as a whole (`facts["published"]` names what was published before it, if
+    anything), `BadRequest` for options that cannot be. Reports whose state is `refused` mean that nothing
+    of that delivery was published.
+    """
+    options = options or ImportOptions()
+    progress = progress or silent
+    loop = asyncio.get_running_loop()
+
+    def tell(step: Step) -> None:
+        loop.call_soon_threadsafe(progress, step)
+
+    def passed_over(path: Path) -> None:
+        tell(Step(str(path), "passed_over", 0, None))
+
+    layers = {layer.id: layer for layer in await list_layers(db)} or {la.id: la for la in known_layers()}
+    for path in paths:
+        progress(Step(path.name, "opening", 0, None))
+    opening = opened([Path(p) for p in paths], options, passed_over)
+    sources = await asyncio.to_thread(opening.__enter__)
+    try:
+        deliveries = await asyncio.to_thread(plan, sources, layers, options)
+        return await _all(db, deliveries, layers, options, progress)
+    finally:
+        await asyncio.to_thread(opening.__exit__, None, None, None)
+
+
+async def _all(
+    db: Database,
+    deliveries: Sequence[Delivery],
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+) -> list[ImportReport]:
+    reports: list[ImportReport] = []
+    for delivery in deliveries:
+        try:
+            if delivery.kind == "readings":
+                made = [
+                    await _store_readings(db, source, columns, layers, options, progress)
+                    for source, columns in delivery.readings
+                ]
+            else:
+                made = await deliver_layers(db, delivery, layers, options, progress)
+        except BadFile as error:
+            error.facts["published"] = [r.layer_id for r in reports if r.state == "published"]
+            raise
+        reports += made
+        if any(report.is_refused for report in made):
+            break
+        if not options.dry_run:
+            layers = {layer.id: layer for layer in await list_layers(db)}
+    return reports
+
+
+class _ReadingsStopped(Exception):
+    """Ends the storing of readings of which nothing is to be kept."""
+
+
+async def _store_readings(
+    db: Database,
+    source: Source,
+    columns: ReadingColumns,
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+) -> ImportReport:
+    """Stores one table of readings, all or nothing by the same rule as rows of layers."""
+    begun = time.monotonic()
+    stations = layers.get("station")
+    codes = (
+        set() if stations is None or stations.version == 0 else await keys(db, scope_for(SYSTEM, stations))
+    )
+    counted = Counted()
+    run_id = await begin_run(db, file_name=source.title, layer_id="reading", by=options.by)
+    state: State = "stored"
+    try:
+        added = await add(
+            db, _stopping(read_readings(source, columns, codes, counted), counted, options, progress, source)
+        )
+        counted.tally.count("reading.repeated", added.repeated)
+    except _ReadingsStopped:
+        state = "dry_run" if not counted.refused or options.allow_refused else "refused"
+    except BaseException as error:
+        fault = {"zh": error.zh, "en": error.en} if isinstance(error, OneMapError) else {}
+        await end_run(db, run_id, "failed", {"fault": fault})
+        raise
+    report = _readings_report(source, columns, counted, state, time.monotonic() - begun, str(run_id))
+    ended = {"stored": "published", "refused": "refused"}.get(state, "cancelled")
+    await end_run(db, run_id, ended, report.to_json())  # type: ignore[arg-type]
+    return report
+
+
+async def _station_codes(db: Database, stations: Layer | None) -> set[str]:
+    if stations is None or stations.version == 0:
+        return set()
+    return await keys(db, scope_for(SYSTEM, stations))
+
+
+def _stopping(
+    readings: Iterable[Reading], counted: Counted, options: ImportOptions, progress: Progress, source: Source
+) -> Iterator[Reading]:
+    """The readings; at the end stops the transaction if they must not be stored."""
+    for number, reading in enumerate(readings, start=1):
+        if number % 20_000 == 0:
+            progress(Step(source.title, "reading", number, None))
+        yield reading
+    if counted.read == 0:
+        raise EmptyFile(source.title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
+    if options.dry_run or counted.kept == 0 or (counted.refused and not options.allow_refused):
+        raise _ReadingsStopped
+    progress(Step(source.title, "done", counted.kept, counted.kept))
+
+
+def _readings_report(
+    source: Source, columns: ReadingColumns, counted: Counted, state: State, seconds: float, run_id: str
+) -> ImportReport:
+    form = ("长表", "long form") if columns.kind is not None else ("宽表", "wide form")
+    matched = {"station_code": columns.station, "observed_at": columns.time}
+    matched |= {m.indicator.code: m.column for m in columns.measured}
+    for name, column in (("indicator", columns.kind), ("value", columns.value), ("unit", columns.unit)):
+        if column is not None:
+            matched[name] = column
+    return ImportReport(
+        file=source.title,
+        layer_id="reading",
+        layer_title=READINGS,
+        state=state,
+        read=counted.read,
+        kept=counted.kept,
+        refused=counted.refused,
+        counts=tuple(counted.tally.listed()),
+        findings=tuple(f for found in counted.tally.findings.values() for f in found),
+        details=counted.tally.details,
+        recognised=Found(
+            "reading", f"站点、时间与监测值列（{form[0]}）", f"station, time and values ({form[1]})"
+        ),
+        matched=matched,
+        unmapped=tuple(n for n in source.schema.names if n not in columns.used),
+        encoding=source.encoding,
+        crs=None,
+        route=None,
+        difference=None,
+        version=None,
+        seconds=seconds,
+        row_word=source.row_word,
+        run_id=run_id,
+    )

@@ -1,0 +1,114 @@
+"""What a reader hands on: a table in a file, described, and its rows in chunks.
+
+A `Source` may be read more than once (to describe it, then to load it). Its rows come as Arrow arrays
+with the row numbers a person would count, and shapely geometries still in the file's own coordinates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gis.crs import CRS
+from layers.model import Text
+
+CHUNK_ROWS = 20_000
+"""Rows per chunk: large enough that per-chunk work vanishes, small enough to hold a few at once."""
+
+Geometries = NDArray[np.object_]
+"""shapely geometries or None, one per row."""
+
+RowWord = Literal["row", "line", "feature"]
+"""What the row numbers of a source count: rows of a sheet, records of a text file, features."""
+
+
+class Found(NamedTuple):
+    """Something found out about a file, and how; `value` is a name a program can use."""
+
+    value: str
+    zh: str
+    en: str
+
+
+class Note(NamedTuple):
+    """Something a reader noticed or did to make the file readable; never an error."""
+
+    rule: str
+    zh: str
+    en: str
+    times: int = 1
+
+
+class Trouble(NamedTuple):
+    """Rows that a reader cannot give: `row` as a person counts, and why."""
+
+    row: int
+    rule: str
+    zh: str
+    en: str
+
+
+class Chunk(NamedTuple):
+    """Some rows, in the order of the file.
+
+    `rows`: (n,) int64, numbers as a person counts them. `columns`: Arrow arrays of n values each.
+    `geometry`: (n,) shapely or None in the source's CRS, x before y; None if the table has no geometry.
+    `troubles`: rows between these that could not be read at all. `mended`: counts by rule id.
+    """
+
+    rows: NDArray[np.int64]
+    columns: dict[str, pa.Array]
+    geometry: Geometries | None = None
+    troubles: tuple[Trouble, ...] = ()
+    mended: tuple[Note, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of one file.
+
+    `file` is the name a person knows (the archive's member is `path.zip/member`), `name` the layer's or
+    sheet's. `geometry_type` is what the file declares (`Point`, `MultiPolygon`, …, `Unknown`), None for
+    a table. `crs` None: not known. `read(n)` gives the rows again from the start, `n` per chunk.
+    `cut_names`: column names may have been cut at 10 bytes (dBASE).
+    """
+
+    path: Path
+    file: str
+    name: str
+    format: str
+    schema: pa.Schema
+    read: Callable[[int], Iterator[Chunk]]
+    geometry_type: str | None = None
+    count: int | None = None
+    encoding: Found | None = None
+    crs: CRS | None = None
+    crs_found: Found | None = None
+    row_word: RowWord = "feature"
+    cut_names: bool = False
+    row_id: str | None = None
+    """A column that only numbers the rows of the file (GeoPackage `fid`)."""
+    notes: tuple[Note, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The file and, where it says more, the table in it."""
+        stem = Path(self.file).name.split(".")[0]
+        return self.file if self.name in ("", stem) else f"{self.file} [{self.name}]"
+
+
+ROW_WORDS: dict[RowWord, Text] = {
+    "row": Text("第{}行", "row {}"),
+    "line": Text("第{}行", "line {}"),
+    "feature": Text("第{}个要素", "feature {}"),
+}
