@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import shapely
 
+from grid.dispatch import Rule, load_rules
 from layers.accounts import Department, load_departments
 from layers.catalogue import get_layer
 from layers.db import Database
@@ -15,6 +16,14 @@ from layers.publish import Batch, publish, stage
 WEST, SOUTH, SIZE = 116.48, 31.72, 0.001
 COMMUNITY, OTHER_COMMUNITY = "341502001001", "341503001001"
 """The western half of the grids is in 金安区, the eastern half in 裕安区."""
+
+
+RULES = [
+    Rule("01001", "SW01", "", "SW01", 4, 50),
+    Rule("06", None, "", "HW01", 24),
+    Rule("06", None, OTHER_COMMUNITY[:6], "CG01", 2),
+    Rule("01", None, "", "CG01", None),
+]
 
 
 def cell(column: int, row: int) -> shapely.Polygon:
@@ -84,3 +93,29 @@ async def put_departments(db: Database) -> None:
             Department("HW01", "环境卫生管理处", "Sanitation Office"),
         ],
     )
+
+
+async def put_components(db: Database) -> None:
+    """Two water covers east of the middle of the first grid, one of each edition, and a lamp 66 m north."""
+    lon, lat = middle(0, 0)
+    near = 0.0001  # some 9 m of longitude
+    components = [
+        {"code": "3415020101000001", "name": "上水井盖", "class_code": "0101", "owner_code": "SW01"},
+        {"code": "34150201001000002", "name": "供水井盖", "class_code": "01001", "owner_code": "CG01"},
+        {"code": "34150201037000001", "name": "路灯", "class_code": "01037", "authority_code": "CG01"},
+    ]
+    places = [
+        shapely.Point(lon + near, lat),
+        shapely.Point(lon + 3 * near, lat),
+        shapely.Point(lon, lat + 0.0006),
+    ]
+    await put(db, "component", components, places)
+
+
+async def put_city(db: Database) -> None:
+    """Eight grids, the places above them, three components, departments and rules."""
+    await put_departments(db)
+    await load_rules(db, RULES)
+    await put_places(db)
+    await put(db, "unit_grid", *grid_rows())
+    await put_components(db)
