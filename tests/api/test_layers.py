@@ -1,0 +1,115 @@
+"""Layers, themes and styles as a viewer sees them; what a publisher may do."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.api.city import CITY
+from tests.api.conftest import City
+
+PUBLIC = {"building", "community", "component", "district", "street", "unit_grid"}
+
+
+async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> None:
+    told = (await city_client.get("/api/v1/layers/building")).json()
+    assert told["title"] == {"zh": "房屋", "en": "Buildings"}
+    assert (told["version"], told["feature_count"], told["status"]) == (1, 2, "published")
+    assert told["bounds"] == pytest.approx([116.4895, 31.7395, 116.5105, 31.7405])
+    assert "floors_total" in [field["name"] for field in told["fields"]]
+
+
+@pytest.mark.parametrize(
+    ("person", "visible"),
+    [
+        (None, PUBLIC),
+        ("jinan", PUBLIC | {"pipe_line"}),
+        ("viewer", PUBLIC | {"pipe_line", "depot"}),
+        ("dispatcher", PUBLIC | {"pipe_line", "depot", "secret_site"}),
+        ("publisher", set(CITY)),
+    ],
+)
+async def test_everyone_sees_the_layers_open_to_them(
+    city_client: httpx.AsyncClient, city: City, person: str | None, visible: set[str]
+) -> None:
+    answer = await city_client.get("/api/v1/layers", headers=city.headers(person))
+    assert {layer["id"] for layer in answer.json()["layers"] if layer["version"]} == visible
+
+
+async def test_a_layer_that_was_withdrawn_is_not_there(city_client: httpx.AsyncClient) -> None:
+    assert (await city_client.get("/api/v1/layers/old_site")).status_code == 404
+
+
+async def test_a_layer_behind_a_login_asks_for_one(city_client: httpx.AsyncClient, city: City) -> None:
+    answer = await city_client.get("/api/v1/layers/pipe_line")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    refused = await city_client.get("/api/v1/layers/secret_site", headers=city.headers("viewer"))
+    assert refused.status_code == 403
+
+
+async def test_themes_hold_the_layers_in_their_order(city_client: httpx.AsyncClient, city: City) -> None:
+    themes = (await city_client.get("/api/v1/themes", headers=city.headers("viewer"))).json()["themes"]
+    held = {theme["id"]: theme["layers"] for theme in themes}
+    assert held["base"] == ["district", "street", "community"]
+    assert held["pipe"] == ["pipe_line"]
+    assert held["other"] == ["depot"]
+
+
+async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
+    own_city_client: httpx.AsyncClient, own_city: City
+) -> None:
+    by = own_city.headers("publisher")
+    gone = await own_city_client.post("/api/v1/layers/building/withdraw", headers=by)
+    assert gone.json()["status"] == "withdrawn"
+    assert (await own_city_client.get("/ogc/collections/building/items")).status_code == 404
+    again = await own_city_client.post("/api/v1/layers/building/withdraw", headers=by)
+    assert again.status_code == 409
+    back = await own_city_client.post("/api/v1/layers/building/restore", headers=by)
+    assert back.json()["status"] == "published"
+    same = await own_city_client.post("/api/v1/layers/building/rollback", headers=by, json={"version": 1})
+    assert same.status_code == 409
+    none = await own_city_client.post("/api/v1/layers/building/rollback", headers=by, json={"version": 9})
+    assert none.status_code == 404
+
+
+async def test_versions_are_told(city_client: httpx.AsyncClient) -> None:
+    told = (await city_client.get("/api/v1/layers/building/versions")).json()["versions"]
+    assert [(v["number"], v["added"], v["published_by"]) for v in told] == [(1, 2, "test")]
+
+
+@pytest.mark.parametrize("theme", ["all", "base", "grid", "pipe", "building", "ecology", "other"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_style_asks_nobody_else_for_anything(
+    city_client: httpx.AsyncClient, city: City, theme: str, scheme: str
+) -> None:
+    answer = await city_client.get(f"/styles/{theme}.json?scheme={scheme}", headers=city.headers("admin"))
+    style = answer.json()
+    assert style["version"] == 8
+    assert '"@' not in answer.text
+    assert "http" not in answer.text.replace("http://city.test/tiles/", "")
+    for layer in style["layers"][1:]:
+        assert layer["source"] in style["sources"]
+        assert layer["source-layer"] in style["sources"][layer["source"]]["url"]
+    ids = [layer["id"] for layer in style["layers"]]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_style_holds_only_what_the_viewer_may_see(city_client: httpx.AsyncClient, city: City) -> None:
+    style = (await city_client.get("/styles/all.json")).json()
+    drawn = {layer.get("source-layer") for layer in style["layers"]} - {None}
+    assert drawn == PUBLIC
+    mine = (await city_client.get("/styles/all.json", headers=city.headers("viewer"))).json()
+    assert {"pipe_line", "depot"} <= {layer.get("source-layer") for layer in mine["layers"]}
+
+
+async def test_a_style_is_kept_until_it_changes(city_client: httpx.AsyncClient) -> None:
+    first = await city_client.get("/styles/all.json")
+    again = await city_client.get("/styles/all.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    dark = await city_client.get("/styles/all.json?scheme=dark")
+    assert dark.headers["etag"] != first.headers["etag"]
+
+
+async def test_an_unknown_theme_is_not_found(city_client: httpx.AsyncClient) -> None:
+    assert (await city_client.get("/styles/nowhere.json")).status_code == 404
