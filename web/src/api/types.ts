@@ -24,7 +24,8 @@ export interface Layer {
   theme: string
   geometry_type: GeometryType
   version: number
-  feature_count: number
+  /** Null where the viewer may see only part of the rows. */
+  feature_count: number | null
   bounds: Bounds | null
   min_zoom: number
   max_zoom: number

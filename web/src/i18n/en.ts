@@ -9,6 +9,7 @@ export const en: Messages = {
   lost: 'The service cannot be reached; trying again',
   retry: 'Try now',
   unreachable: 'The service cannot be reached; check the network and try again',
+  tilesFailed: 'Parts of the map could not be loaded; they are asked for again when it moves',
   loading: 'Loading…',
   close: 'Close',
   clear: 'Clear',

@@ -7,6 +7,7 @@ export const zh = {
   lost: '与服务的连接中断，正在自动重试',
   retry: '立即重试',
   unreachable: '连接不到服务，请检查网络后重试',
+  tilesFailed: '部分地图未能加载，移动地图将自动重试',
   loading: '正在加载…',
   close: '关闭',
   clear: '清除',

@@ -1,6 +1,6 @@
 /** Watches for layers published anew: their tiles are asked for again without reloading the page. */
 import * as api from '@/api'
-import { refreshTiles } from '@/map/city-map'
+import { renewTiles } from '@/map/city-map'
 import { catalogue } from './state'
 
 const EVERY_MS = 60_000
@@ -18,7 +18,7 @@ async function look(): Promise<void> {
   const changed = changedLayers(before.layers, layers)
   if (changed.size === 0) return
   catalogue.value = { ...before, layers }
-  refreshTiles(changed)
+  renewTiles((id) => changed.has(id))
 }
 
 /** Ids whose version or status differs, or that are new. */

@@ -5,13 +5,25 @@ import {
   setWorkerUrl,
   type LayerSpecification,
   type StyleSpecification,
+  type VectorTileSource,
 } from 'maplibre-gl'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
 import 'maplibre-gl/dist/maplibre-gl.css'
 import { reactive, ref, shallowRef, watch } from 'vue'
 import * as api from '@/api'
-import { isLoggedIn } from '@/account/state'
-import { catalogue, isLocked, layerById, legends, opacity, visible, type LegendEntry } from '@/layers/state'
+import { session } from '@/account/state'
+import { t } from '@/i18n'
+import {
+  catalogue,
+  isLocked,
+  layerById,
+  legends,
+  loadCatalogue,
+  opacity,
+  visible,
+  type LegendEntry,
+} from '@/layers/state'
+import { tell } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { recolourImages, supplyImages } from './images'
 import { arrange, layerOf, opacitiesOf, visibilityOf, type Choice } from './style'
@@ -145,26 +157,43 @@ function legendsOf(style: StyleSpecification): Record<string, LegendEntry[]> {
   return (told as Record<string, LegendEntry[]> | undefined) ?? {}
 }
 
-/** Tiles that fail leave a hole and are asked for again on the next move; losing the service is said once. */
+const SAY_AGAIN_MS = 60_000
+let saidAt = -SAY_AGAIN_MS
+
+/** A tile that fails leaves a hole and is asked for again on the next move; that is said once a minute. */
 function tolerate(error: unknown): void {
   const status = (error as { status?: number } | undefined)?.status
   if (status === 0 || (status === undefined && /fetch|network/i.test(String(error)))) {
     api.connection.lost = true
-  } else if (status === undefined || status >= 500) {
+  } else if (status === undefined) {
     console.error(error)
+  } else if (status >= 500 && performance.now() - saidAt > SAY_AGAIN_MS) {
+    saidAt = performance.now()
+    tell(t('tilesFailed'), 'bad')
   }
 }
 
-/** Asks again for the tiles of layers that were published anew since the catalogue was read. */
-export function refreshTiles(changed: ReadonlySet<string>): void {
+/** Asks anew where the tiles of these layers are: a new version, like another viewer, has other addresses. */
+export function renewTiles(ofLayer: (id: string) => boolean): void {
   const map = cityMap.value
   if (!map || !assembled) return
-  const sources = new Set(
-    assembled.layers
-      .filter((drawn) => changed.has(layerOf(drawn) ?? ''))
-      .map((drawn) => ('source' in drawn ? String(drawn.source) : '')),
-  )
-  for (const source of sources) if (map.getSource(source)) map.refreshTiles(source)
+  const drawn = assembled.layers.filter((layer) => ofLayer(layerOf(layer) ?? ''))
+  const names = new Set(drawn.map((layer) => ('source' in layer ? String(layer.source) : '')))
+  for (const name of names) {
+    const source = map.getSource<VectorTileSource>(name)
+    if (source?.type === 'vector' && source.url) source.setUrl(source.url)
+  }
 }
 
-watch([scheme, isLoggedIn, catalogue], () => void drawStyle().catch(() => undefined))
+watch([scheme, catalogue], () => void drawStyle().catch(() => undefined))
+
+/** Another viewer may see other layers, rows and fields. */
+watch(
+  () => session.account?.name,
+  (name, before) => {
+    if (!before || name === before) return
+    loadCatalogue()
+      .then(() => renewTiles(() => true))
+      .catch(() => undefined)
+  },
+)
