@@ -125,6 +125,8 @@ def _part(scope: Scope, frame: Frame, *, exact: bool) -> Select[Any]:
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
+    if _has_areas(scope.layer):
+        names.append("_label")
     record = (
         select(drawn.c._drawn.label("_geom"), *(drawn.c[name] for name in names))
         .correlate(drawn)
@@ -153,7 +155,7 @@ def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) 
     shape: ColumnElement[Any] = func.ST_AsMVTGeom(
         stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
     )
-    if not exact and scope.layer.geometry_type in ("MultiPolygon", "Geometry"):
+    if not exact and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
     return (
         select(
@@ -161,6 +163,7 @@ def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) 
             stored.label("_stored"),
             source.c._fid,
             source.c._key,
+            _is_labelled_here(stored).label("_label"),
             *(_travelling(source.c[f.name], f).label(f.name) for f in fields),
         )
         .where(stored.op("&&", is_comparison=True)(_reach(frame)))
@@ -169,6 +172,21 @@ def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) 
         .offset(literal_column("0"))
         .subquery("drawn")
     )
+
+
+def _has_areas(layer: Layer) -> bool:
+    return layer.geometry_type in ("MultiPolygon", "Geometry")
+
+
+def _is_labelled_here(stored: ColumnElement[Any]) -> ColumnElement[Any]:
+    """True in the one square that holds the middle of the shape's box, null (not sent) in its neighbours.
+
+    An area cut by squares has a piece in each, and a map that named every piece would name it many times.
+    """
+    x = (func.ST_XMin(stored) + func.ST_XMax(stored)) / literal_column("2")
+    y = (func.ST_YMin(stored) + func.ST_YMax(stored)) / literal_column("2")
+    is_inside = and_(x >= _place("west"), x < _place("east"), y >= _place("south"), y < _place("north"))
+    return case((is_inside, true()))
 
 
 def _is_speck(stored: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -143,6 +144,29 @@ async def test_a_field_may_bear_a_name_that_the_statement_uses(database: Databas
     assert all(set(names) < set(feature) for feature in drawn.values())
 
 
+async def test_an_area_is_to_be_named_in_one_of_its_squares(database: Database) -> None:
+    layer = await put(database, plot_layer(), plots(120))
+    scope = scope_for(SYSTEM, layer)
+    west_north, east_south = tile_at(WEST, NORTH, 15), tile_at(EAST, SOUTH, 15)
+    squares = [
+        Tile(15, x, y)
+        for x in range(west_north.x - 1, east_south.x + 2)
+        for y in range(west_north.y - 1, east_south.y + 2)
+    ]
+    pieces: Counter[int] = Counter()
+    named: Counter[int] = Counter()
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        for square in squares:
+            for fid, attributes in decode(await server.tile([scope], square)).get("plot", {}).items():
+                pieces[fid] += 1
+                named[fid] += attributes.get("_label", False)
+    assert max(pieces.values()) > 1
+    assert max(named.values()) == 1
+    # The middle of a box may lie outside its shape; such an area is named nowhere.
+    assert sum(named.values()) > 0.9 * len(pieces)
+
+
 async def test_hidden_fields_are_never_in_a_tile(database: Database) -> None:
     layer = await put(database, shop_layer(), shops(5))
     people = {
@@ -191,7 +215,7 @@ async def test_a_strangers_layer_gives_its_name_key_and_short_fields(database: D
             [scope_for(ANONYMOUS, layer)], tile_at(116.5, 31.74, 12)
         )
     drawn = list(decode(tile)["plot"].values())
-    assert {name for plot in drawn for name in plot} == {"_key", "地块%名称", '面"积'}
+    assert {name for plot in drawn for name in plot} == {"_key", "_label", "地块%名称", '面"积'}
 
 
 async def test_a_layer_is_not_drawn_below_its_least_zoom(database: Database) -> None:

@@ -69,7 +69,7 @@ function showCity(): void {
 function paddingOfPanes() {
   if (isPhone.value) {
     const covered = sheet.value === 'half' ? window.innerHeight * 0.46 : 20
-    return { top: 130, right: 40, bottom: pane.value || treeOpen.value ? covered + 20 : 40, left: 40 }
+    return { top: 130, right: 68, bottom: pane.value || treeOpen.value ? covered + 20 : 40, left: 24 }
   }
   return { top: 40, right: pane.value ? 430 : 90, bottom: 50, left: treeOpen.value ? 330 : 80 }
 }
