@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from importers.check import attributes, geometry, repeats
+from importers.check import attributes, codes, geometry, place_codes, plausible, repeats
 from importers.check.ledger import Ledger
 from importers.check.model import DEFAULT, CheckOptions, Mask, Rows, Rule
 from importers.check.portion import Portion
@@ -19,9 +19,8 @@ from layers.model import Layer
 BATCH_ROWS = 50_000
 """Rows looked at together by `check`."""
 
-RULES: tuple[Rule, ...] = tuple(
-    sorted((*geometry.RULES, *repeats.RULES, *attributes.RULES), key=lambda rule: rule.id)
-)
+_ROOMS = (geometry, repeats, attributes, plausible, codes, place_codes)
+RULES: tuple[Rule, ...] = tuple(sorted((r for room in _ROOMS for r in room.RULES), key=lambda r: r.id))
 """Every rule there is, by id."""
 
 _PORTION_CHECKS: tuple[PortionCheck, ...] = (
@@ -32,6 +31,17 @@ _PORTION_CHECKS: tuple[PortionCheck, ...] = (
     geometry.check_sizes,
     attributes.check_values,
     attributes.check_texts,
+    plausible.check_ranges,
+    plausible.check_numbers_together,
+    plausible.check_measures,
+    plausible.check_dates,
+    codes.check_form,
+    codes.check_credit_codes,
+    codes.check_classes,
+    place_codes.check_places,
+    place_codes.check_district,
+    codes.check_subclasses,
+    codes.check_indicators,
 )
 
 
@@ -55,7 +65,11 @@ class Checker:
         self._work = Work(layer, surroundings, options, ledger)
         self._register = repeats.Register()
         self._fill = attributes.Fill(self._work)
-        self._whole: tuple[WholeCheck, ...] = (self._fill, repeats.Repeats(self._work, self._register))
+        self._whole: tuple[WholeCheck, ...] = (
+            self._fill,
+            repeats.Repeats(self._work, self._register),
+            codes.Editions(self._work),
+        )
         self._rows = 0
 
     def feed(self, rows: Rows) -> Mask:
