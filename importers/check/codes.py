@@ -23,7 +23,7 @@ from gis.errors import InvalidCode
 from gis.tables.indicators import INDICATORS
 from importers.check.ledger import Said
 from importers.check.model import Mask, Rule
-from importers.check.portion import Portion, Texts
+from importers.check.portion import Portion, Texts, there
 from importers.check.work import Work
 from layers.model import Layer, Text
 
@@ -234,19 +234,15 @@ def is_extension(class_code: str) -> bool:
     )
 
 
-def _class_in(code: str) -> str | None:
-    return code[6:-6] if re.fullmatch(COMPONENT, code) else None
-
-
 def check_classes(portion: Portion, work: Work) -> None:
     """The class within each id, and the class stated beside it, are in the tables and the same."""
     if not work.ledger.asks(UNKNOWN_CLASS, EXTENSION, OTHER_CLASS):
         return
-    inside, stated = portion.texts("code").each(_class_in), portion.texts("class_code")
-    for name, classes in (("code", inside), ("class_code", stated.each(_plain_class))):
+    inside, stated = portion.texts("code").part(COMPONENT, 6, -6), portion.texts("class_code")
+    for name, classes in (("code", inside), ("class_code", stated.part(r"\d{4,5}", 0, None))):
         if portion.has(name):
             _check_class(portion, work, name, classes)
-    both = np.array([a is not None for a in inside], dtype=bool) & stated.given
+    both = there(inside) & stated.given
     work.ledger.checked(OTHER_CLASS, int(both.sum()))
     differ = both & (inside != stated.all)
     differ[differ] = [not _same_class(a, b) for a, b in zip(inside[differ], stated.all[differ], strict=True)]
@@ -263,17 +259,13 @@ def check_classes(portion: Portion, work: Work) -> None:
     )
 
 
-def _plain_class(value: str) -> str | None:
-    return value if re.fullmatch(r"\d{4,5}", value) else None
-
-
 def _check_class(portion: Portion, work: Work, name: str, classes: NDArray[np.object_]) -> None:
     current, old = _classes()
     distinct = {c for c in set(classes.tolist()) if c is not None}
     unknown = {c for c in distinct if c not in current and c not in old and not is_extension(c)}
     odd = {c for c in distinct if c not in current and c not in unknown}
-    work.ledger.checked(UNKNOWN_CLASS, sum(c is not None for c in classes.tolist()))
-    work.ledger.checked(EXTENSION, sum(c is not None for c in classes.tolist()))
+    work.ledger.checked(UNKNOWN_CLASS, int(there(classes).sum()))
+    work.ledger.checked(EXTENSION, int(there(classes).sum()))
     work.ledger.found(
         UNKNOWN_CLASS,
         portion,

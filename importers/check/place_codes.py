@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,7 +15,7 @@ from importers.check.codes import COMPONENT, PLACE_FIELDS, REAL_ESTATE
 from importers.check.ledger import Said, Say
 from importers.check.model import Mask, Positions, Rule
 from importers.check.plane import scale
-from importers.check.portion import Portion, Texts
+from importers.check.portion import Portion, Texts, there
 from importers.check.surroundings import Places
 from importers.check.work import Work
 from layers.model import Layer, Text
@@ -123,11 +122,11 @@ def _check_chain(portion: Portion, work: Work) -> None:
         both = short.given & long.given
         work.ledger.checked(BROKEN_CHAIN, int(both.sum()))
         wrong = np.zeros(len(portion), dtype=bool)
-        pairs, back = np.unique(
-            np.column_stack([short.index[both], long.index[both]]), axis=0, return_inverse=True
-        )
-        nests = [str(long.values[b]).startswith(str(short.values[a])) for a, b in pairs.tolist()]
-        wrong[both] = ~np.array(nests, dtype=bool)[back.ravel()] if len(pairs) else False
+        width = len(long.values) + 1
+        pairs, back = np.unique(short.index[both] * width + long.index[both], return_inverse=True)
+        starts, wholes = short.values.to_pylist(), long.values.to_pylist()
+        nests = [wholes[pair % width].startswith(starts[pair // width]) for pair in pairs.tolist()]
+        wrong[both] = ~np.array(nests, dtype=bool)[back]
 
         def said(
             p: int, short: Texts = short, long: Texts = long, coarse: str = coarse, fine: str = fine
@@ -176,7 +175,7 @@ def check_district(portion: Portion, work: Work) -> None:
         return
     name = "code" if layer.id == "component" else "real_estate_unit_code"
     pattern = COMPONENT if layer.id == "component" else REAL_ESTATE
-    own = portion.texts(name).each(lambda value: value[:6] if re.fullmatch(pattern, value) else None)
+    own = portion.texts(name).part(pattern, 0, 6)
     around = work.surroundings.get("district")
     if around is not None:
         found = around.locate(portion.insides)
@@ -184,7 +183,7 @@ def check_district(portion: Portion, work: Work) -> None:
         actual = np.where(_near_own(portion, around, own, actual, work.options.position_m), own, actual)
     else:
         actual = portion.texts("district_code").all
-    asked = np.array([a is not None and b is not None for a, b in zip(own, actual, strict=True)], dtype=bool)
+    asked = there(own) & there(actual)
     ledger.checked(OTHER_DISTRICT, int(asked.sum()))
     ledger.found(
         OTHER_DISTRICT,

@@ -31,7 +31,7 @@ def scale(latitude: ArrayLike) -> Scale:
     """Metres per degree at a latitude in degrees; NaN where that is NaN.
 
     >>> tuple(round(float(m)) for m in scale(31.7))
-    (94799, 110882)
+    (94800, 110882)
     """
     phi = np.radians(np.asarray(latitude, np.float64))
     w = 1 - _E2 * np.sin(phi) ** 2

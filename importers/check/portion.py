@@ -7,12 +7,18 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
 from importers.check.model import Floats, Geometries, Mask, Positions, Rows
 from importers.check.plane import Vertices, lengths_m, only, roughly_m2, vertices_of
 from layers.model import Layer
+
+
+def there(values: NDArray[np.object_]) -> Mask:
+    """(n,) True where a value is not None."""
+    return np.fromiter((value is not None for value in values.tolist()), bool, len(values))
 
 
 class Texts:
@@ -51,8 +57,18 @@ class Texts:
 
     def each(self, make: Callable[[str], str | None]) -> NDArray[np.object_]:
         """(n,) what `make` says of each row's value; None for null."""
-        made = np.array([*(make(v) for v in self.values.to_pylist()), None], dtype=object)
-        return np.asarray(made[self.index])
+        return self.mapped([make(v) for v in self.values.to_pylist()])
+
+    def mapped(self, made: list[str | None]) -> NDArray[np.object_]:
+        """(n,) for each row the one of `made` that stands for its value; None for null."""
+        return np.asarray(np.array([*made, None], dtype=object)[self.index])
+
+    def part(self, pattern: str, start: int, stop: int | None) -> NDArray[np.object_]:
+        """(n,) characters `start` to `stop` of values that match `pattern` whole; None for the others."""
+        fits = pc.match_substring_regex(self.values, f"^(?:{pattern})$")
+        return self.mapped(
+            pc.if_else(fits, pc.utf8_slice_codeunits(self.values, start, stop), None).to_pylist()
+        )
 
     def at(self, position: int) -> str | None:
         """The value of the row at `position`."""
@@ -62,7 +78,7 @@ class Texts:
     @cached_property
     def all(self) -> NDArray[np.object_]:
         """(n,) str or None."""
-        return self.each(lambda value: value)
+        return self.mapped(self.values.to_pylist())
 
 
 class Portion:

@@ -70,9 +70,7 @@ def one(layer: str, values: dict[str, str]) -> CheckReport:
         "station": {"code": "s1", "name": "站", "kind": "air"},
         "pipe_node": {"code": "n1", "feature": "弯头"},
     }.get(layer, {"code": "b1"})
-    shape = {"MultiPolygon": box(0, 0, 10, 10), "Point": point(0, 0)}.get(
-        known.geometry_type, line((0, 0), (9, 0))
-    )
+    shape = box(0, 0, 10, 10) if known.geometry_type == "MultiPolygon" else point(0, 0)
     return report(known, [shape], **{n: [v] for n, v in {**plain, **values}.items()})
 
 
