@@ -16,7 +16,7 @@ from gis.codes import component_class
 from sample_data.admin import Admin
 from sample_data.frame import Floats, Frame, Ints
 from sample_data.land_use import Sites, use_number
-from sample_data.outlines import Outlines
+from sample_data.outlines import Geometries, Outlines
 from sample_data.plan import CM, Plan
 from sample_data.points import PipeNodes
 from sample_data.roads import RANK, Stretches, junctions, stretches
@@ -102,6 +102,10 @@ _OVER_PIPES = {
 """Pipe subclass (JP is keyed by its class) and appendage → component class."""
 
 
+FIXED_MOST = 0.75
+"""The most that things with places of their own (covers, signals, park trees) may be of all components."""
+
+
 @dataclass(frozen=True)
 class Components:
     """Columns of the component file, sorted by code; x, y in EPSG:4548; `cell` is the unit grid."""
@@ -132,11 +136,15 @@ def make_components(
     outlines: Outlines,
     admin: Admin,
     sites: Sites,
+    obstacles: Geometries,
     nodes: PipeNodes,
     target: int,
     rng: np.random.Generator,
 ) -> Components:
-    """`target` components (as near as the city allows), each in the cell it stands in."""
+    """`target` components (as near as the city allows), each in the cell it stands in.
+
+    `obstacles` (EPSG:4548) are what nothing in a park stands in: water, buildings.
+    """
     classes = sorted({r.code for r in ROWS} | {c for c, *_ in _CROSSINGS} | {c for c, _ in _PARK} | {"0209"}
                      | set(_OVER_PIPES.values()))  # fmt: skip
     number = {code: k for k, code in enumerate(classes)}
@@ -144,16 +152,19 @@ def make_components(
     parts = [
         _over_pipes(nodes, number),
         _at_crossings(plan, number),
-        _in_parks(plan.frame, sites, number, rng),
+        _in_parks(plan.frame, sites, obstacles, number, rng),
         _bridges(plan, road, number),
     ]
-    fixed = _join(parts)
-    fixed = _some(fixed, int(target * 0.75), rng)
-    rows = _in_rows(plan, road, number, target - len(fixed.kind), rng)
-    spots = _join([fixed, rows])
-    cell = locate(outlines, spots.x, spots.y)
-    inside = cell >= 0
-    return _described(_take(spots, inside), cell[inside], admin, classes, rng)
+    fixed = _some(_within(outlines, _join(parts)), int(target * FIXED_MOST), rng)
+    missing = target - len(fixed.kind)
+    rows = _within(outlines, _in_rows(plan, road, number, missing + missing // 500 + 20, rng))
+    spots = _join([fixed, _some(rows, missing, rng)])
+    return _described(spots, locate(outlines, spots.x, spots.y), admin, classes, rng)
+
+
+def _within(outlines: Outlines, spots: _Spots) -> _Spots:
+    """The spots that lie in some cell: a sign at the last crossing may stand beyond the city limit."""
+    return _take(spots, locate(outlines, spots.x, spots.y) >= 0)
 
 
 def locate(outlines: Outlines, x: Floats, y: Floats) -> Ints:
@@ -194,17 +205,19 @@ def _at_crossings(plan: Plan, number: dict[str, int]) -> _Spots:
     return _join(parts)
 
 
-def _in_parks(frame: Frame, sites: Sites, number: dict[str, int], rng: np.random.Generator) -> _Spots:
-    """Trees, benches and the like, anywhere in the middle of the parks."""
-    parts = []
+def _in_parks(
+    frame: Frame, sites: Sites, obstacles: Geometries, number: dict[str, int], rng: np.random.Generator
+) -> _Spots:
+    """Trees, benches and the like, anywhere in the middle of the parks clear of the obstacles."""
+    parts = [_Spots(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]
     for box in sites.inner[sites.use == use_number("park")]:
         for code, usual in _PARK:
             count = int(rng.poisson(usual))
-            x, y = frame.to_ground(
-                *(rng.uniform([box[0] + 6, box[2] + 6], [box[1] - 6, box[3] - 6], (count, 2)).T)
-            )
-            parts.append(_Spots(np.full(count, number[code], dtype=np.int64), x, y))
-    return _join(parts)
+            u, v = rng.uniform([box[0] + 6, box[2] + 6], [box[1] - 6, box[3] - 6], (count, 2)).T
+            parts.append(_Spots(np.full(count, number[code], dtype=np.int64), *frame.to_ground(u, v)))
+    spots = _join(parts)
+    taken = shapely.STRtree(obstacles).query(shapely.points(spots.x, spots.y), predicate="intersects")[0]
+    return _take(spots, np.setdiff1d(np.arange(len(spots.kind)), taken))
 
 
 def _bridges(plan: Plan, road: Stretches, number: dict[str, int]) -> _Spots:

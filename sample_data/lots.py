@@ -25,7 +25,10 @@ VILLAGE_PITCH_M = (12.6, 14.0)
 HOUSE_GAP_M = 1.9
 RING_DEPTH_M = 14.0
 """What a row of street-front shops takes of its site, yard behind it included."""
-_RINGED: tuple[Use, ...] = ("slab", "tower", "mall", "village")
+BEHIND_RING_M = 40.0
+SCHOOL_BUILT_SHARE = 0.62
+"""The part of a school's site, from the west, that is built on; the rest is its sports ground."""
+_RINGED: tuple[Use, ...] = ("slab", "mall", "village")
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,14 @@ def _ragged(nx: Ints, ny: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def _has_ring(sites: Sites) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """Per cell and side: is there a row of shops."""
+    """Per cell and side: is there a row of shops. Not where it would leave too little for what is behind."""
     ringed = np.isin(sites.use, [USES.index(u) for u in _RINGED])
-    width = np.minimum(sites.inner[:, 1] - sites.inner[:, 0], sites.inner[:, 3] - sites.inner[:, 2])
-    return (ringed & (width > 44))[:, None] & (sites.side_road >= 0)
+    ring = ringed[:, None] & (sites.side_road >= 0)
+    for low in (0, 2):
+        room = sites.inner[:, low + 1] - sites.inner[:, low]
+        too_narrow = room - RING_DEPTH_M * ring[:, low : low + 2].sum(axis=1) < BEHIND_RING_M
+        ring[too_narrow, low : low + 2] = False
+    return ring
 
 
 def _behind_ring(sites: Sites) -> Floats:
@@ -203,7 +210,15 @@ _PATTERNS = (
     _Pattern("tower", "tower", (44.0, 42.0), (15.0, 20.0), (32.0, 19.0), (20.0, 14.0)),
     _Pattern("mall", "mall", (46.0, 40.0), (9.0, 9.0), (48.0, 40.0), (14.0, 12.0), (0.7, 1.0)),
     _Pattern("office", "office", (56.0, 38.0), (12.0, 17.0), (58.0, 20.0), (18.0, 13.0)),
-    _Pattern("school", "school", (70.0, 30.0), (10.0, 16.0), (56.0, 14.0), (18.0, 11.0), part=(0.62, 1.0)),
+    _Pattern(
+        "school",
+        "school",
+        (70.0, 30.0),
+        (10.0, 16.0),
+        (56.0, 14.0),
+        (18.0, 11.0),
+        part=(SCHOOL_BUILT_SHARE, 1.0),
+    ),
     _Pattern("hospital", "hospital", (60.0, 36.0), (12.0, 16.0), (54.0, 22.0), (20.0, 14.0)),
     _Pattern("plant", "plant", (44.0, 30.0), (8.0, 8.0), (60.0, 28.0), (16.0, 12.0), (0.85, 1.0)),
     _Pattern("park", "pavilion", (70.0, 70.0), (30.0, 30.0), (9.0, 8.0), (5.0, 5.0), keep=0.5),

@@ -83,7 +83,7 @@ def make_city(
     lots = lay_out(sites, wanted["building"], rng[4])
     buildings = raise_buildings(plan, admin, blocks, sites, lots, rng[5])
     addresses = put_up_plates(admin, buildings)
-    water, green = surfaces(plan, blocks, sites, rng[6])
+    water, green = surfaces(plan, blocks, sites, lots, rng[6])
     tell(STAGES[1], 1, 1)
 
     tell(STAGES[2], 0, 1)
@@ -91,7 +91,10 @@ def make_city(
     tell(STAGES[2], 1, 1)
 
     tell(STAGES[3], 0, 1)
-    components = make_components(plan, outlines, admin, sites, pipes.nodes, wanted["component"], rng[8])
+    obstacles = np.concatenate([water.polygons, buildings.polygons])
+    components = make_components(
+        plan, outlines, admin, sites, obstacles, pipes.nodes, wanted["component"], rng[8]
+    )
     tell(STAGES[3], 1, 1)
 
     tell(STAGES[4], 0, 1)
