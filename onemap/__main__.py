@@ -1,0 +1,284 @@
+"""The command `onemap`: everything an operator or a GIS technician does without a browser."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layers.errors import BadRequest, OneMapError
+from onemap import terminal
+from onemap.settings import Settings, read_settings
+from onemap.terminal import Bars, fail, out, say
+
+app = typer.Typer(
+    name="onemap",
+    help="One Map 一张图: a whole city on one map. 一座城市，一张图。",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+db = typer.Typer(no_args_is_help=True, help="The private PostGIS. 私有 PostGIS。")
+layers_app = typer.Typer(no_args_is_help=True, help="Layers and their versions. 图层与版本。")
+account_app = typer.Typer(no_args_is_help=True, help="Accounts. 账户。")
+app.add_typer(db, name="db")
+app.add_typer(layers_app, name="layers")
+app.add_typer(account_app, name="account")
+
+IMPORT_REFUSED = 3
+"""Exit code when rows or a file were refused and nothing was published."""
+
+
+def main() -> None:
+    """Runs the command line; errors of ours become one sentence and exit code 1."""
+    try:
+        settings = read_settings()
+        terminal.speak(settings.language)
+        signal.signal(signal.SIGTERM, _interrupt)
+        app(obj=settings)
+    except OneMapError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        out.print(say("已停止。", "stopped."))
+        sys.exit(130)
+
+
+@app.command()
+def demo(context: typer.Context) -> None:
+    """Serve the sample city, loading it the first time. 启动样例城市。"""
+    from onemap.demo import run
+
+    run(_settings(context))
+
+
+@app.command()
+def serve(context: typer.Context) -> None:
+    """Serve the map from the database. 启动服务。"""
+    from onemap import serve as serving
+
+    settings = _settings(context)
+    serving.require_free_port(settings)
+    with serving.database(settings) as url:
+        out.print(f"http://{settings.host}:{settings.port}")
+        serving.run(settings, url)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders. 文件或文件夹。")],
+    as_: Annotated[str | None, typer.Option("--as", help="Layer id, e.g. component. 图层标识。")] = None,
+    crs: Annotated[str | None, typer.Option(help="Source CRS, e.g. EPSG:4548. 源坐标系。")] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Text encoding, e.g. GBK. 文字编码。")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of a new layer. 新图层名称。")] = None,
+    allow_refused: Annotated[
+        bool, typer.Option("--allow-refused", help="Publish the good rows even if others are refused.")
+    ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Rows absent from the file stay. 增量，不删除缺失的行。")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report only, publish nothing. 只检查。")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the reports as JSON. 报告文件。")] = None,
+) -> None:
+    """Import files as layers, all or nothing, with a report. 导入数据。"""
+    from onemap.importing import run
+
+    options = {
+        "layer_id": as_, "crs": crs, "frame": frame, "encoding": encoding, "title": title,
+        "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
+    }  # fmt: skip
+    if not run(_settings(context), paths, options, report):
+        raise SystemExit(IMPORT_REFUSED)
+
+
+@app.command()
+def sample(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write. 输出文件夹。")],
+    scale: Annotated[float, typer.Option(min=0.001, max=2.0, help="1.0 = 120 km². 规模。")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Same seed, same city. 随机种子。")] = 20260601,
+) -> None:
+    """Make the invented sample city at any size. 生成样例城市。"""
+    from sample_data.make import make_city
+
+    with Bars() as bars:
+        manifest = make_city(out_folder, scale=scale, seed=seed, progress=bars)
+    out.print(str(manifest), markup=False)
+
+
+@app.command()
+def token(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Account name. 账户名。")],
+    label: Annotated[str, typer.Option(help="What the key is for. 用途。")] = "command line",
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Valid for. 有效天数。")] = 365,
+) -> None:
+    """Print a new API key for an account; it is shown once. 生成接口密钥。"""
+    from onemap.administration import make_key
+
+    out.print(make_key(_settings(context), name, label, days), markup=False)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Say what is installed, what runs, and what is missing. 环境检查。"""
+    from onemap.doctor import examine
+
+    if not examine(_settings(context)):
+        raise SystemExit(1)
+
+
+@app.command()
+def bench(
+    context: typer.Context,
+    only: Annotated[list[str] | None, typer.Option(help="locate, tiles or import. 只测一部分。")] = None,
+    scale: Annotated[float, typer.Option(min=0.001, max=1.0, help="Size of the city. 规模。")] = 0.02,
+) -> None:
+    """Print speeds as ratios to named peers and floors. 性能基准。"""
+    from benchmarks.run import run
+
+    run(_settings(context).home, only or [], scale)
+
+
+@db.command("start")
+def db_start(context: typer.Context) -> None:
+    """Start the private PostGIS; it stays until `onemap db stop`. 启动。"""
+    from onemap import serve as serving
+
+    with serving.database(_settings(context), stays=True) as url:
+        out.print(url, markup=False)
+
+
+@db.command("stop")
+def db_stop(context: typer.Context) -> None:
+    """Stop the private PostGIS. 停止。"""
+    from onemap.cluster import Cluster
+
+    stopped = Cluster(_private(context).home).stop()
+    out.print(say("已停止", "stopped") if stopped else say("未在运行", "was not running"))
+
+
+@db.command("status")
+def db_status(context: typer.Context) -> None:
+    """Say whether the private PostGIS runs, and its address. 状态。"""
+    from onemap.cluster import Cluster
+
+    cluster = Cluster(_private(context).home)
+    if not cluster.is_running:
+        out.print(say("未在运行", "not running"))
+        raise SystemExit(3)
+    out.print(cluster.url, markup=False)
+
+
+@db.command("migrate")
+def db_migrate(context: typer.Context) -> None:
+    """Bring the schema to this version and register the known layers. 升级数据库结构。"""
+    from onemap import serve as serving
+
+    with serving.database(_settings(context)):
+        out.print(say("数据库结构已是最新", "the schema is up to date"))
+
+
+@layers_app.command("list")
+def layers_list(context: typer.Context) -> None:
+    """Every layer with its version, rows and access. 图层列表。"""
+    from onemap.administration import print_layers
+
+    print_layers(_settings(context))
+
+
+@layers_app.command("versions")
+def layers_versions(context: typer.Context, layer: str) -> None:
+    """The versions of a layer and what each changed. 版本历史。"""
+    from onemap.administration import print_versions
+
+    print_versions(_settings(context), layer)
+
+
+@layers_app.command("rollback")
+def layers_rollback(context: typer.Context, layer: str, version: int) -> None:
+    """Publish the content of an earlier version as the next one. 回滚。"""
+    from onemap.administration import roll_back
+
+    roll_back(_settings(context), layer, version)
+
+
+@layers_app.command("withdraw")
+def layers_withdraw(context: typer.Context, layer: str) -> None:
+    """Take a layer off the map; its rows are kept. 下架。"""
+    from onemap.administration import withdraw
+
+    withdraw(_settings(context), layer)
+
+
+@layers_app.command("restore")
+def layers_restore(context: typer.Context, layer: str) -> None:
+    """Put a withdrawn layer back on the map. 恢复。"""
+    from onemap.administration import restore
+
+    restore(_settings(context), layer)
+
+
+@account_app.command("add")
+def account_add(
+    context: typer.Context,
+    name: str,
+    role: Annotated[list[str], typer.Option(help="viewer, inspector, dispatcher, publisher, admin. 角色。")],
+    title: Annotated[str, typer.Option(help="What people call the person. 姓名或职务。")] = "",
+    department: Annotated[str | None, typer.Option(help="Department code. 部门代码。")] = None,
+    district: Annotated[
+        list[str] | None, typer.Option(help="Codes the account is limited to. 辖区。")
+    ] = None,
+) -> None:
+    """Add an account; the password is asked for. 新建账户。"""
+    from layers.accounts import NewAccount
+    from onemap.administration import add_account
+
+    password = typer.prompt(say("密码", "password"), hide_input=True, confirmation_prompt=True)
+    account = NewAccount(
+        name=name, title=title, roles=tuple(role), department=department, districts=tuple(district or ())
+    )
+    add_account(_settings(context), account, password)
+
+
+@account_app.command("list")
+def account_list(context: typer.Context) -> None:
+    """Every account with its roles. 账户列表。"""
+    from onemap.administration import print_accounts
+
+    print_accounts(_settings(context))
+
+
+def _interrupt(*_: object) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what it began is undone or stopped in order."""
+    raise KeyboardInterrupt
+
+
+def _settings(context: typer.Context) -> Settings:
+    settings = context.obj
+    assert isinstance(settings, Settings)
+    return settings
+
+
+def _private(context: typer.Context) -> Settings:
+    settings = _settings(context)
+    if settings.database_url is not None:
+        raise BadRequest(
+            "已设置 ONEMAP_DATABASE_URL，数据库由您自己管理",
+            "ONEMAP_DATABASE_URL is set: that database is yours to start and stop",
+            field="ONEMAP_DATABASE_URL",
+            value="(set)",
+            expected="unset",
+        )
+    return settings
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The demo: a sample city, five people to be, and the map at one address."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from grid.dispatch import load_rules
+from importers.run import ImportOptions, import_files
+from layers.accounts import NewAccount, create_account, load_departments
+from layers.catalogue import list_layers
+from layers.db import Database
+from layers.errors import BadData, Conflict
+from onemap import serve
+from onemap.settings import PROJECT_ROOT, Settings
+from onemap.terminal import Bars, out, say, step
+from sample_data.make import make_city
+
+SAMPLE = PROJECT_ROOT / "sample_data"
+CITY = SAMPLE / "luan"
+
+PEOPLE = (
+    NewAccount(name="admin", title="系统管理员", roles=("admin",)),
+    NewAccount(name="publisher", title="数据管理员", roles=("publisher",), department="GH01"),
+    NewAccount(name="dispatcher", title="派遣员", roles=("dispatcher",), department="CG01"),
+    NewAccount(name="inspector", title="监督员", roles=("inspector",), department="CG01"),
+    NewAccount(name="jinan", title="金安区查看员", roles=("viewer",), districts=("341502",)),
+)
+
+
+def run(settings: Settings) -> None:
+    """Brings up the database, loads the city where there is none yet, and serves until Ctrl-C."""
+    serve.require_free_port(settings)
+    with serve.database(settings) as url:
+        asyncio.run(_load(url))
+        passwords = _people(url, settings.home / "demo_accounts.json")
+        _welcome(settings, passwords)
+        serve.run(settings, url)
+
+
+async def load_city(database: Database, folder: Path) -> None:
+    """Imports every file of a sample city. Raises `BadData` if anything in it is refused."""
+    with Bars() as bars:
+        reports = await import_files(database, [folder], ImportOptions(by="demo"), bars)
+    refused = [report for report in reports if report.refused]
+    if refused:
+        raise BadData(
+            "样例城市有数据被拒绝：\n" + "\n".join(report.text("zh") for report in refused),
+            "the sample city was refused in part:\n" + "\n".join(report.text("en") for report in refused),
+        )
+
+
+async def _load(url: str) -> None:
+    async with Database(url) as database:
+        await _load_rules(database)
+        if any(layer.version for layer in await list_layers(database)):
+            return
+        folder = CITY
+        if not folder.is_dir():
+            with step("生成样例城市", "making the sample city"), Bars() as bars:
+                make_city(folder, progress=bars)
+        out.print(say("→ 导入样例城市 …", "→ importing the sample city …"), markup=False)
+        await load_city(database, folder)
+
+
+async def _load_rules(database: Database) -> None:
+    with (SAMPLE / "departments.csv").open(encoding="utf-8-sig", newline="") as file:
+        await load_departments(database, list(csv.DictReader(file)))
+    with (SAMPLE / "dispatch_rules.csv").open(encoding="utf-8-sig", newline="") as file:
+        await load_rules(database, list(csv.DictReader(file)))
+
+
+def _people(url: str, file: Path) -> dict[str, str]:
+    """Demo accounts and their passwords, made once and kept in a file only its owner can read."""
+    if file.exists():
+        known: dict[str, str] = json.loads(file.read_text())
+        return known
+    passwords = asyncio.run(_make_accounts(url))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(passwords))
+    return passwords
+
+
+async def _make_accounts(url: str) -> dict[str, str]:
+    passwords: dict[str, str] = {}
+    async with Database(url) as database:
+        for person in PEOPLE:
+            password = secrets.token_urlsafe(9)
+            # where the database is the user's own and has such an account, its password is not ours
+            with suppress(Conflict):
+                await create_account(database, person, password)
+                passwords[person.name] = password
+    return passwords
+
+
+def _welcome(settings: Settings, passwords: dict[str, str]) -> None:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  # only compared
+    out.print()
+    out.print(say("一张图已就绪：", "One Map is ready:"), f"[bold]http://{host}:{settings.port}[/]")
+    if passwords:
+        out.print(say("演示账户：", "demo accounts:"))
+    for person in PEOPLE:
+        if person.name in passwords:
+            out.print(f"  {person.name:<12}{passwords[person.name]:<16}{person.title}", markup=False)
+    out.print(say("按 Ctrl-C 停止。", "Press Ctrl-C to stop."))
+    out.print()

@@ -1,0 +1,33 @@
+"""`onemap import`: files in, reports out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from importers.report import ImportReport
+from importers.run import ImportOptions, import_files
+from layers.db import Database
+from onemap import serve
+from onemap.settings import Settings
+from onemap.terminal import Bars, language, out
+
+
+def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], report: Path | None) -> bool:
+    """Imports `paths`; True if every file was published (or would be). Prints and writes the reports."""
+    with serve.database(settings) as url:
+        reports = asyncio.run(_import(url, paths, ImportOptions(**options)))
+    for one in reports:
+        out.print(one.text(language()), markup=False)
+    if report is not None:
+        report.write_text(json.dumps([one.to_json() for one in reports], ensure_ascii=False, indent=1))
+    return all(one.is_published or (options["dry_run"] and not one.refused) for one in reports)
+
+
+async def _import(url: str, paths: Sequence[Path], options: ImportOptions) -> list[ImportReport]:
+    async with Database(url) as database:
+        with Bars() as bars:
+            return await import_files(database, paths, options, bars)
