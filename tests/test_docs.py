@@ -1,0 +1,34 @@
+"""The docs name everything that exists, and nothing that does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from onemap.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
+    page = (ROOT / "docs/reference/settings.md").read_text()
+    documented = set(re.findall(r"^\| `(ONEMAP_\w+)`", page, re.MULTILINE))
+    assert documented == {f"ONEMAP_{f.name.upper()}" for f in fields(Settings)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_file_a_page_names_exists(page: Path) -> None:
+    rooms = "gis|layers|importers|tiles|grid|themes|api|onemap|sample_data|benchmarks|docs|deploy|web|tests"
+    named = set(re.findall(rf"`((?:{rooms})/[\w./-]*\w\.(?:py|toml|json|md|csv|sh))`", page.read_text()))
+    links = {
+        target.split("#")[0]
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not re.match(r"[a-z]+:|#", target)
+    }
+    missing = [name for name in named if not (ROOT / name).exists()]
+    missing += [link for link in links if link and not (page.parent / link).exists()]
+    assert not missing
