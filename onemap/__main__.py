@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from layers.access import Role
 from layers.errors import BadRequest, OneMapError
 from onemap import terminal
 from onemap.settings import Settings, read_settings
@@ -137,14 +138,13 @@ def doctor(context: typer.Context) -> None:
 
 @app.command()
 def bench(
-    context: typer.Context,
     only: Annotated[list[str] | None, typer.Option(help="locate, tiles or import. 只测一部分。")] = None,
     scale: Annotated[float, typer.Option(min=0.001, max=1.0, help="Size of the city. 规模。")] = 0.02,
 ) -> None:
     """Print speeds as ratios to named peers and floors. 性能基准。"""
     from benchmarks.run import run
 
-    run(_settings(context).home, only or [], scale)
+    run(only or [], scale)
 
 
 @db.command("start")
@@ -230,7 +230,7 @@ def layers_restore(context: typer.Context, layer: str) -> None:
 def account_add(
     context: typer.Context,
     name: str,
-    role: Annotated[list[str], typer.Option(help="viewer, inspector, dispatcher, publisher, admin. 角色。")],
+    role: Annotated[list[Role], typer.Option(help="viewer, inspector, dispatcher, publisher, admin. 角色。")],
     title: Annotated[str, typer.Option(help="What people call the person. 姓名或职务。")] = "",
     department: Annotated[str | None, typer.Option(help="Department code. 部门代码。")] = None,
     district: Annotated[
@@ -238,14 +238,13 @@ def account_add(
     ] = None,
 ) -> None:
     """Add an account; the password is asked for. 新建账户。"""
-    from layers.accounts import NewAccount
     from onemap.administration import add_account
 
     password = typer.prompt(say("密码", "password"), hide_input=True, confirmation_prompt=True)
-    account = NewAccount(
-        name=name, title=title, roles=tuple(role), department=department, districts=tuple(district or ())
-    )
-    add_account(_settings(context), account, password)
+    add_account(
+        _settings(context), name, password=password, title=title, roles=tuple(role), department=department,
+        districts=tuple(district or ()),
+    )  # fmt: skip
 
 
 @account_app.command("list")

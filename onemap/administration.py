@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from rich.table import Table
 
 from layers import accounts, catalogue, publish
+from layers.access import Role
 from layers.db import Database
 from onemap import serve
 from onemap.settings import Settings
@@ -23,9 +24,23 @@ def make_key(settings: Settings, name: str, label: str, days: int) -> str:
     return _with_database(settings, lambda db: accounts.make_key(db, name, label=label, days=days))
 
 
-def add_account(settings: Settings, account: accounts.NewAccount, password: str) -> None:
+def add_account(
+    settings: Settings,
+    name: str,
+    *,
+    password: str,
+    title: str,
+    roles: Sequence[Role],
+    department: str | None,
+    districts: Sequence[str],
+) -> None:
     """Adds an account. Raises `Conflict` if the name is taken, `BadRequest` on a weak password."""
-    _with_database(settings, lambda db: accounts.create_account(db, account, password))
+    _with_database(
+        settings,
+        lambda db: accounts.create_account(
+            db, name, password=password, title=title, roles=roles, department=department, districts=districts
+        ),
+    )
 
 
 def print_accounts(settings: Settings) -> None:

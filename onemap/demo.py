@@ -8,10 +8,12 @@ import json
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from grid.dispatch import load_rules
 from importers.run import ImportOptions, import_files
-from layers.accounts import NewAccount, create_account, load_departments
+from layers.access import Role
+from layers.accounts import Department, create_account, load_departments
 from layers.catalogue import list_layers
 from layers.db import Database
 from layers.errors import BadData, Conflict
@@ -23,12 +25,23 @@ from sample_data.make import make_city
 SAMPLE = PROJECT_ROOT / "sample_data"
 CITY = SAMPLE / "luan"
 
+
+class Person(NamedTuple):
+    """Somebody to be in the demo."""
+
+    name: str
+    title: str
+    role: Role
+    department: str | None = None
+    districts: tuple[str, ...] = ()
+
+
 PEOPLE = (
-    NewAccount(name="admin", title="系统管理员", roles=("admin",)),
-    NewAccount(name="publisher", title="数据管理员", roles=("publisher",), department="GH01"),
-    NewAccount(name="dispatcher", title="派遣员", roles=("dispatcher",), department="CG01"),
-    NewAccount(name="inspector", title="监督员", roles=("inspector",), department="CG01"),
-    NewAccount(name="jinan", title="金安区查看员", roles=("viewer",), districts=("341502",)),
+    Person("admin", "系统管理员", "admin"),
+    Person("publisher", "数据管理员", "publisher", "GH01"),
+    Person("dispatcher", "派遣员", "dispatcher", "CG01"),
+    Person("inspector", "监督员", "inspector", "CG01"),
+    Person("jinan", "金安区查看员", "viewer", districts=("341502",)),
 )
 
 
@@ -69,7 +82,7 @@ async def _load(url: str) -> None:
 
 async def _load_rules(database: Database) -> None:
     with (SAMPLE / "departments.csv").open(encoding="utf-8-sig", newline="") as file:
-        await load_departments(database, list(csv.DictReader(file)))
+        await load_departments(database, [Department(**row) for row in csv.DictReader(file)])
     with (SAMPLE / "dispatch_rules.csv").open(encoding="utf-8-sig", newline="") as file:
         await load_rules(database, list(csv.DictReader(file)))
 
@@ -93,7 +106,10 @@ async def _make_accounts(url: str) -> dict[str, str]:
             password = secrets.token_urlsafe(9)
             # where the database is the user's own and has such an account, its password is not ours
             with suppress(Conflict):
-                await create_account(database, person, password)
+                await create_account(
+                    database, person.name, password=password, title=person.title, roles=(person.role,),
+                    department=person.department, districts=person.districts,
+                )  # fmt: skip
                 passwords[person.name] = password
     return passwords
 

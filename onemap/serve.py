@@ -26,14 +26,14 @@ def database(settings: Settings, *, stays: bool = False) -> Iterator[str]:
     A private server that this call started is stopped at the end, unless it `stays`.
     """
     if settings.database_url is not None:
-        asyncio.run(_migrate(settings.database_url))
+        asyncio.run(migrate(settings.database_url))
         yield settings.database_url
         return
     cluster = Cluster(settings.home)
     with step("启动私有 PostGIS", "starting the private PostGIS"):
         started = cluster.ensure_running(until_exit_of=None if stays else os.getpid())
     try:
-        asyncio.run(_migrate(cluster.url))
+        asyncio.run(migrate(cluster.url))
         yield cluster.url
     finally:
         if started and not stays:
@@ -78,7 +78,8 @@ def require_free_port(settings: Settings) -> None:
             ) from error
 
 
-async def _migrate(url: str) -> None:
+async def migrate(url: str) -> None:
+    """Waits for the database, brings its schema to this version, registers the known layers."""
     await wait_until_ready(url)
     await upgrade(url)
     async with Database(url) as opened:

@@ -6,13 +6,15 @@ workers each process comes through here.
 
 from __future__ import annotations
 
-from api.app import Application, create_app
+from fastapi import FastAPI
+
+from api.app import create_app
 from api.settings import ApiSettings
 from layers.errors import Unavailable
 from onemap.settings import Settings, read_settings
 
 
-def create() -> Application:
+def create() -> FastAPI:
     """The ASGI application for one worker process; `ONEMAP_DATABASE_URL` must be set by then."""
     settings = read_settings()
     if settings.database_url is None:

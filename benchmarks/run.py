@@ -1,0 +1,60 @@
+"""`make bench`: one city, one server, every comparison, one table each."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import imports, locate, tiles
+from benchmarks.report import show
+from layers.db import Database
+from layers.errors import BadRequest
+from onemap.cluster import Cluster
+from onemap.demo import load_city
+from onemap.serve import migrate
+from onemap.terminal import Bars, say, step
+from sample_data.make import make_city
+
+SUBJECTS = ("locate", "tiles", "import")
+
+
+def run(only: Sequence[str], scale: float) -> None:
+    """Measures the chosen subjects (all by default) on a city of `scale`, in a cluster of its own."""
+    for subject in only:
+        if subject not in SUBJECTS:
+            raise BadRequest(
+                f"没有基准“{subject}”", f"no benchmark {subject!r}",
+                field="only", value=subject, expected=", ".join(SUBJECTS),
+            )  # fmt: skip
+    chosen = tuple(only) or SUBJECTS
+    with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
+        Path(folder).chmod(0o755)
+        cluster = Cluster(Path(folder) / "home")
+        with step("启动基准用 PostGIS", "starting a PostGIS for the benchmark"):
+            cluster.ensure_running()
+        try:
+            _measure(cluster.url, Path(folder) / "city", chosen, scale)
+        finally:
+            cluster.stop()
+
+
+def _measure(url: str, city: Path, chosen: Sequence[str], scale: float) -> None:
+    asyncio.run(migrate(url))
+    if "locate" in chosen:
+        show(say("定位", "locate"), locate.run(url))
+    if not {"tiles", "import"} & set(chosen):
+        return
+    with Bars() as bars:
+        make_city(city, scale=scale, progress=bars)
+    if "import" in chosen:
+        show(say("导入", "import"), imports.run(url, city))
+    if "tiles" in chosen:
+        asyncio.run(_load(url, city))
+        show(say("瓦片", "tiles"), tiles.run(url))
+
+
+async def _load(url: str, city: Path) -> None:
+    async with Database(url) as database:
+        await load_city(database, city)
