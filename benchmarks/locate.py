@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from benchmarks.report import Ratio, medians
-from grid import GridIndex
+from grid.index import GridIndex
 
 CELLS = (110, 110)
 POINTS = 1_000_000
@@ -71,7 +71,7 @@ def _one_by_one(
 
         def by_index() -> None:
             for one_lon, one_lat in pairs:
-                index.locate(one_lon, one_lat)
+                index.locate_one(one_lon, one_lat)
 
         def by_tree() -> None:
             for one_lon, one_lat in pairs:
@@ -100,7 +100,7 @@ def bent_cells(
     rings = np.stack(
         [corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1], corners[:-1, :-1]], axis=2
     ).reshape(-1, 5, 2)
-    return [f"{number:015d}" for number in range(len(rings))], shapely.polygons(rings)
+    return [f"{number:015d}" for number in range(len(rings))], np.asarray(shapely.polygons(rings))
 
 
 def points_over(
