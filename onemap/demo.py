@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grid.dispatch import load_rules
-from importers.run import ImportOptions, import_files
+from importers.options import ImportOptions
+from importers.run import import_files
 from layers.access import Role
 from layers.accounts import Department, create_account, load_departments
 from layers.catalogue import list_layers
@@ -58,7 +59,7 @@ def run(settings: Settings) -> None:
 async def load_city(database: Database, folder: Path) -> None:
     """Imports every file of a sample city. Raises `BadData` if anything in it is refused."""
     with Bars() as bars:
-        reports = await import_files(database, [folder], ImportOptions(by="demo"), bars)
+        reports = await import_files(database, [folder], ImportOptions(by="demo"), bars.importing)
     refused = [report for report in reports if report.refused]
     if refused:
         raise BadData(

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from importers.options import ImportOptions
 from importers.report import ImportReport
-from importers.run import ImportOptions, import_files
+from importers.run import import_files
 from layers.db import Database
 from onemap import serve
 from onemap.settings import Settings
@@ -17,17 +18,17 @@ from onemap.terminal import Bars, language, out
 
 
 def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], report: Path | None) -> bool:
-    """Imports `paths`; True if every file was published (or would be). Prints and writes the reports."""
+    """Imports `paths`; False if anything was refused. Prints and writes the reports."""
     with serve.database(settings) as url:
         reports = asyncio.run(_import(url, paths, ImportOptions(**options)))
     for one in reports:
         out.print(one.text(language()), markup=False)
     if report is not None:
         report.write_text(json.dumps([one.to_json() for one in reports], ensure_ascii=False, indent=1))
-    return all(one.is_published or (options["dry_run"] and not one.refused) for one in reports)
+    return not any(one.is_refused for one in reports)
 
 
 async def _import(url: str, paths: Sequence[Path], options: ImportOptions) -> list[ImportReport]:
     async with Database(url) as database:
         with Bars() as bars:
-            return await import_files(database, paths, options, bars)
+            return await import_files(database, paths, options, bars.importing)

@@ -11,6 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from importers.options import Stage, Step
 from layers.errors import OneMapError
 
 out = Console(highlight=False, soft_wrap=True)
@@ -50,6 +51,21 @@ def step(zh: str, en: str) -> Iterator[None]:
     out.print(f"✓ {perf_counter() - started:.1f} s", markup=False)
 
 
+_STAGES: dict[Stage, tuple[str, str]] = {
+    "passed_over": ("略过", "passed over"),
+    "opening": ("打开", "opening"),
+    "reading": ("读取", "reading"),
+    "comparing": ("比较", "comparing"),
+    "publishing": ("发布", "publishing"),
+    "done": ("完成", "done"),
+}
+
+
+def stage_name(stage: Stage) -> str:
+    """What an import is doing, in the terminal's language."""
+    return say(*_STAGES[stage])
+
+
 class Bars:
     """Progress of named stages as bars; on a pipe, a line at each tenth."""
 
@@ -71,6 +87,10 @@ class Bars:
 
     def __exit__(self, *problem: object) -> None:
         self._progress.__exit__(None, None, None)
+
+    def importing(self, step: Step) -> None:
+        """Hears where an import is."""
+        self(f"{step.file} {stage_name(step.stage)}", step.done, step.total)
 
     def __call__(self, stage: str, done: int, total: int | None = None) -> None:
         """`done` of `total` things of `stage` (None: not known)."""
