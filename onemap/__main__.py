@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from layers.access import Role
 from layers.errors import BadRequest, OneMapError
 from onemap import terminal
 from onemap.settings import Settings, read_settings
@@ -230,7 +229,7 @@ def layers_restore(context: typer.Context, layer: str) -> None:
 def account_add(
     context: typer.Context,
     name: str,
-    role: Annotated[list[Role], typer.Option(help="viewer, inspector, dispatcher, publisher, admin. 角色。")],
+    role: Annotated[list[str], typer.Option(help="viewer, inspector, dispatcher, publisher, admin. 角色。")],
     title: Annotated[str, typer.Option(help="What people call the person. 姓名或职务。")] = "",
     department: Annotated[str | None, typer.Option(help="Department code. 部门代码。")] = None,
     district: Annotated[
@@ -242,7 +241,7 @@ def account_add(
 
     password = typer.prompt(say("密码", "password"), hide_input=True, confirmation_prompt=True)
     add_account(
-        _settings(context), name, password=password, title=title, roles=tuple(role), department=department,
+        _settings(context), name, password=password, title=title, roles=role, department=department,
         districts=tuple(district or ()),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from rich.table import Table
 
@@ -30,15 +30,16 @@ def add_account(
     *,
     password: str,
     title: str,
-    roles: Sequence[Role],
+    roles: Sequence[str],
     department: str | None,
     districts: Sequence[str],
 ) -> None:
-    """Adds an account. Raises `Conflict` if the name is taken, `BadRequest` on a weak password."""
+    """Adds an account. Raises `Conflict` if the name is taken, `BadRequest` on a role that is none."""
+    known = cast(Sequence[Role], roles)  # create_account refuses what is not a role
     _with_database(
         settings,
         lambda db: accounts.create_account(
-            db, name, password=password, title=title, roles=roles, department=department, districts=districts
+            db, name, password=password, title=title, roles=known, department=department, districts=districts
         ),
     )
 
