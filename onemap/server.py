@@ -6,7 +6,7 @@ workers each process comes through here.
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Awaitable, Callable
 
 from api.app import create_app
 from api.settings import ApiSettings
@@ -14,7 +14,7 @@ from layers.errors import Unavailable
 from onemap.settings import Settings, read_settings
 
 
-def create() -> FastAPI:
+def create() -> Callable[..., Awaitable[None]]:
     """The ASGI application for one worker process; `ONEMAP_DATABASE_URL` must be set by then."""
     settings = read_settings()
     if settings.database_url is None:
