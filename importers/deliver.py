@@ -85,13 +85,20 @@ async def deliver_layers(
             if any(part.needs_nodes for part in parts) and not len(nodes):
                 nodes = await published_nodes(db, layers[NODE])
             outcome.staged = await _staged(db, outcome, nodes, layers, options, progress)
+            if layer_id == NODE and outcome.staged is None and not len(nodes):
+                break
         await _finish(db, outcomes, options, progress)
     except BaseException as error:
         await _abandon(db, outcomes, works.values(), error)
         raise
-    reports = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
-    for report, work in zip(reports, (w for o in outcomes for w in o.works), strict=True):
-        await _close_run(db, work, report)
+    reports = []
+    for outcome in outcomes:
+        for work in outcome.works:
+            reports.append(_report(work, outcome))
+            await _close_run(db, work, reports[-1])
+    for work in works.values():
+        if all(work not in outcome.works for outcome in outcomes) and work.run_id is not None:
+            await end_run(db, work.run_id, "cancelled")
     return reports
 
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from gis.crs import CGCS2000, CRS, Frame, describe, guess_gauss, read_crs, reproject
+from gis.crs import CGCS2000, CRS, Frame, Guess, describe, guess_gauss, read_crs, reproject
 from gis.errors import UnknownCrs
 from importers.coerce import numbers
 from importers.errors import NoGeometry, UnknownPlace
 from importers.names import folded
 from importers.options import ImportOptions
 from importers.source import Chunk, Found, Geometries, Note, Source, Trouble
+from layers.model import BoundingBox
 
 X, Y, WKT = "@x", "@y", "@wkt"
 """Names by which `ImportOptions.columns` may say which column holds what."""
@@ -55,6 +56,8 @@ _WKT_START = re.compile(r"\s*(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON|GE
 _CHINA_LON, _CHINA_LAT = (73.0, 136.0), (3.0, 54.0)
 """Degrees that China spans, islands included."""
 _MOST = 0.95
+_BESIDE = 0.05
+"""Degrees beside the city's box that still speak for the city (some 5 km)."""
 _SAMPLE = 20_000
 
 
@@ -71,11 +74,12 @@ class Columns(NamedTuple):
         return tuple(c for c in (self.x, self.y, self.wkt) if c is not None)
 
 
-def placed(source: Source, options: ImportOptions) -> Source:
+def placed(source: Source, options: ImportOptions, city: BoundingBox | None = None) -> Source:
     """`source` with geometry and a reference system, its evidence and its axes in order.
 
-    A table gets points from its coordinate columns, or shapes from its WKT. Raises `NoGeometry` if there
-    are none, `UnknownPlace` if the numbers cannot be placed.
+    A table gets points from its coordinate columns, or shapes from its WKT. `city` (EPSG:4490) decides the
+    zone of plane coordinates that do not say theirs. Raises `NoGeometry` if there is nothing to place rows
+    by, `UnknownPlace` if the numbers cannot be placed.
     """
     if source.geometry_type is None:
         columns = place_columns(source, options)
@@ -85,7 +89,7 @@ def placed(source: Source, options: ImportOptions) -> Source:
         assume_degrees = columns.degrees
     else:
         assume_degrees = False
-    return _with_crs(source, options, assume_degrees)
+    return _with_crs(source, options, assume_degrees, city)
 
 
 def place_columns(source: Source, options: ImportOptions) -> Columns | None:
@@ -131,7 +135,6 @@ def _with_geometry(source: Source, columns: Columns) -> Source:
                 "place.columns",
                 f"位置取自列：{'、'.join(columns.used)}",
                 f"the place is taken from: {', '.join(columns.used)}",
-                len(columns.used),
             ),
         ),
     )
@@ -140,7 +143,7 @@ def _with_geometry(source: Source, columns: Columns) -> Source:
 def _point_chunk(chunk: Chunk, columns: Columns) -> Chunk:
     """The rows with points; rows whose coordinates are no numbers become troubles."""
     if not len(chunk):
-        return chunk._replace(geometry=np.empty(0, dtype=object))
+        return replace(chunk, geometry=np.empty(0, dtype=object))
     assert columns.x is not None
     assert columns.y is not None
     x, x_wrong = numbers(chunk.columns[columns.x])
@@ -166,7 +169,7 @@ def _point_chunk(chunk: Chunk, columns: Columns) -> Chunk:
 def _wkt_chunk(chunk: Chunk, column: str) -> Chunk:
     """The rows with the shapes of their WKT; text that is no WKT becomes a trouble."""
     if not len(chunk):
-        return chunk._replace(geometry=np.empty(0, dtype=object))
+        return replace(chunk, geometry=np.empty(0, dtype=object))
     texts = [
         None if t is None else re.sub(r"^\s*SRID=\d+;", "", str(t)) for t in chunk.columns[column].to_pylist()
     ]
@@ -197,7 +200,9 @@ def _kept(
 # ---------------------------------------------------------------- reference system
 
 
-def _with_crs(source: Source, options: ImportOptions, assume_degrees: bool) -> Source:
+def _with_crs(
+    source: Source, options: ImportOptions, assume_degrees: bool, city: BoundingBox | None
+) -> Source:
     x, y = _sample(source)
     if options.crs is not None:
         source = _said_crs(source, options.crs)
@@ -206,7 +211,8 @@ def _with_crs(source: Source, options: ImportOptions, assume_degrees: bool) -> S
             source, crs=CGCS2000, crs_found=Found("EPSG:4490", "经纬度", "longitude and latitude")
         )
     elif source.crs is None:
-        source = _guessed(source, x, y, options, assume_degrees)
+        source = _guessed(source, x, y, options, assume_degrees, city)
+        x, y = _sample(source)
     source = _axes(source, x, y, options)
     if x.size:
         _check_fit(source, x, y)
@@ -252,35 +258,60 @@ def _guessed(
     y: NDArray[np.float64],
     options: ImportOptions,
     assume_degrees: bool,
+    city: BoundingBox | None,
 ) -> Source:
-    if assume_degrees or _share((np.abs(x) <= 180) & (np.abs(y) <= 180)) >= _MOST or not x.size:
-        shown = f"{x.min():.4f}–{x.max():.4f}, {y.min():.4f}–{y.max():.4f}" if x.size else "无 none"
-        return replace(
-            source,
-            crs=CGCS2000,
-            crs_found=Found(
-                describe(CGCS2000),
-                f"没有声明坐标系；数值（{shown}）为度，按 CGCS2000 经纬度处理",
-                f"no reference system is stated; the numbers ({shown}) are degrees, taken as CGCS2000",
-            ),
-        )
-    guess = guess_gauss(x, y)
+    """`source` with the one reference system that its numbers allow; raises `UnknownPlace`."""
+    if assume_degrees or not x.size or _share((np.abs(x) <= 180) & (np.abs(y) <= 180)) >= _MOST:
+        return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y))
+    guess = guess_gauss(x, y) if city is None else guess_gauss(x, y, home=_middle(city))
     if guess is None:
         raise _cannot_place(source, x, y)
-    if not guess.certain:
-        raise UnknownPlace(
-            source.title,
-            f"没有声明坐标系，且{guess.evidence_zh}。若属实，请用 crs=EPSG:{guess.epsg} 指定",
-            f"no reference system is stated, and {guess.evidence_en}. If that is right,"
-            f" say crs=EPSG:{guess.epsg}",
-            found=guess.evidence_en,
-            expected=f"crs=EPSG:{guess.epsg}, or another",
-            suggestion=f"EPSG:{guess.epsg}",
-        )
     crs = read_crs(guess.epsg)
-    found = Found(describe(crs), guess.evidence_zh, guess.evidence_en)
-    source = replace(source, crs=crs, crs_found=found)
+    east, north = (y, x) if guess.swapped else (x, y)
+    zh, en = guess.evidence_zh, guess.evidence_en
+    if not guess.certain:
+        if city is None or not _lies_in(city, crs, east, north):
+            raise _uncertain(source, guess)
+        zh += "；按此带换算后落在本市区县范围内，而邻带相差约 280 km，不会混淆"
+        en += (
+            "; with it they lie inside the city's districts, and the next zone would be some 280 km off,"
+            " so it can be no other"
+        )
+    source = replace(source, crs=crs, crs_found=Found(describe(crs), zh, en))
     return _flipped(source) if guess.swapped and options.swapped is None else source
+
+
+def _degrees_found(x: NDArray[np.float64], y: NDArray[np.float64]) -> Found:
+    shown = f"{x.min():.4f}–{x.max():.4f}, {y.min():.4f}–{y.max():.4f}" if x.size else "–"
+    return Found(
+        describe(CGCS2000),
+        f"没有声明坐标系；数值（{shown}）为度，按 CGCS2000 经纬度处理",
+        f"no reference system is stated; the numbers ({shown}) are degrees, taken as CGCS2000",
+    )
+
+
+def _uncertain(source: Source, guess: Guess) -> UnknownPlace:
+    return UnknownPlace(
+        source.title,
+        f"没有声明坐标系，且{guess.evidence_zh}。若属实，请用 crs=EPSG:{guess.epsg} 指定",
+        f"no reference system is stated, and {guess.evidence_en}. If that is right,"
+        f" say crs=EPSG:{guess.epsg}",
+        found=guess.evidence_en,
+        expected=f"crs=EPSG:{guess.epsg}, or another",
+        suggestion=f"EPSG:{guess.epsg}",
+    )
+
+
+def _middle(box: BoundingBox) -> tuple[float, float]:
+    return (box.west + box.east) / 2, (box.south + box.north) / 2
+
+
+def _lies_in(box: BoundingBox, crs: CRS, x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """True if most of the coordinates (of `crs`, easting first) lie in `box`, or up to a cell beside it."""
+    points = reproject(np.asarray(shapely.points(x, y), dtype=object), crs)
+    lon, lat = shapely.get_x(points), shapely.get_y(points)
+    inside = (lon >= box.west - _BESIDE) & (lon <= box.east + _BESIDE)
+    return _share(inside & (lat >= box.south - _BESIDE) & (lat <= box.north + _BESIDE)) >= _MOST
 
 
 def _axes(source: Source, x: NDArray[np.float64], y: NDArray[np.float64], options: ImportOptions) -> Source:
@@ -349,7 +380,7 @@ def _flipped(source: Source) -> Source:
             if chunk.geometry is None:
                 yield chunk
                 continue
-            yield chunk._replace(geometry=_exchanged(chunk.geometry))
+            yield replace(chunk, geometry=_exchanged(chunk.geometry))
 
     note = Note(
         "place.swapped",

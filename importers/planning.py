@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import shapely
+
+from gis.crs import reproject
 from importers.derive import derivable
 from importers.describe import describe
 from importers.errors import NoMatch
@@ -19,10 +22,10 @@ from importers.pipes import LINE, NODE
 from importers.place import place_columns, placed
 from importers.readings import ReadingColumns, reading_columns
 from importers.recognise import fits, own_layer_id, recognise
-from importers.source import Found, Source
+from importers.source import CHUNK_ROWS, Found, Source
 from layers.description import field_name
 from layers.errors import BadRequest
-from layers.model import LAYER_ID, Layer
+from layers.model import LAYER_ID, BoundingBox, Layer
 
 ORDER = (
     "district", "street", "community", "unit_grid", "road", "water_area", "green_area", "building",
@@ -39,6 +42,14 @@ class Part(NamedTuple):
     matching: Matching
     recognised: Found
     needs_nodes: bool = False
+
+
+class _Choice(NamedTuple):
+    """A source and the id of the layer it is for, existing or not."""
+
+    source: Source
+    layer_id: str
+    found: Found
 
 
 @dataclass(frozen=True)
@@ -64,14 +75,21 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     `BadFile` for the first source that cannot be placed or matched.
     """
     readings: list[tuple[Source, ReadingColumns]] = []
-    parts: list[Part] = []
+    chosen: list[_Choice] = []
     taken: dict[str, Source] = {}
     for source in sources:
         columns = reading_columns(source) if options.layer_id in (None, "reading") else None
         if columns is not None:
             readings.append((source, columns))
-            continue
-        parts.append(_part(source, layers, options, taken))
+        else:
+            chosen.append(_choose(source, layers, options, taken))
+    city = layers["district"].bounds if "district" in layers else None
+    parts: list[Part] = []
+    for choice in sorted(chosen, key=lambda c: _rank(c.layer_id)):
+        part = _part(choice, layers, options, city)
+        parts.append(part)
+        if choice.layer_id == "district":
+            city = _joined(city, part.source)
     groups: dict[str, list[Part]] = {}
     for part in parts:
         together = NODE if part.layer.id == LINE and part.needs_nodes else part.layer.id
@@ -81,38 +99,55 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     return [*deliveries, Delivery("readings", readings=tuple(readings))] if readings else deliveries
 
 
-def _part(
+def _choose(
     source: Source, layers: Mapping[str, Layer], options: ImportOptions, taken: dict[str, Source]
-) -> Part:
+) -> _Choice:
+    """The id of the layer that `source` is for, said, recognised or of its own."""
     if options.layer_id is not None:
-        layer = layers.get(options.layer_id)
         found = Found(options.layer_id, "由导入者指定", "said by the importer")
-        if layer is None:
-            return _own(source, options, _new_id(options.layer_id), layers, found)
-    else:
-        best = recognise(source, layers.values(), options.columns)
-        if best is None:
-            layer_id = own_layer_id(source, [known for known in layers if layers[known].known])
-            while layer_id in taken and taken[layer_id] is not source:
-                layer_id = f"{layer_id}_2"
-            taken[layer_id] = source
-            words = Found(
-                layer_id,
-                "没有足够相符的已知图层，自成一个图层",
-                "no known layer fits well enough; a layer of its own",
-            )
-            return _own(source, options, layer_id, layers, words)
-        layer, found = best.layer, best.found
-    if not layer.known:
-        return _own(source, options, layer.id, layers, found)
-    return _known(source, layer, options, found)
+        known = options.layer_id in layers
+        return _Choice(source, options.layer_id if known else _new_id(options.layer_id), found)
+    best = recognise(source, layers.values(), options.columns)
+    if best is not None:
+        return _Choice(source, best.layer.id, best.found)
+    layer_id = own_layer_id(source, [known for known in layers if layers[known].known])
+    while layer_id in taken and taken[layer_id] is not source:
+        layer_id = f"{layer_id}_2"
+    taken[layer_id] = source
+    words = Found(
+        layer_id,
+        "没有足够相符的已知图层，自成一个图层",
+        "no known layer fits well enough; a layer of its own",
+    )
+    return _Choice(source, layer_id, words)
 
 
-def _known(source: Source, layer: Layer, options: ImportOptions, found: Found) -> Part:
+def _part(
+    choice: _Choice, layers: Mapping[str, Layer], options: ImportOptions, city: BoundingBox | None
+) -> Part:
+    layer = layers.get(choice.layer_id)
+    if layer is not None and layer.known:
+        return _known(choice.source, layer, options, choice.found, city)
+    return _own(choice.source, options, choice.layer_id, layers, choice.found, city)
+
+
+def _joined(city: BoundingBox | None, source: Source) -> BoundingBox:
+    """The box round the districts of `source` (placed) and those known already."""
+    assert source.crs is not None
+    boxes = [] if city is None else [shapely.box(*city)]
+    for chunk in source.read(CHUNK_ROWS):
+        if chunk.geometry is not None:
+            boxes += [shape for shape in reproject(chunk.geometry, source.crs) if shape is not None]
+    return BoundingBox(*(float(v) for v in shapely.total_bounds(boxes)))
+
+
+def _known(
+    source: Source, layer: Layer, options: ImportOptions, found: Found, city: BoundingBox | None
+) -> Part:
     """A source for a known layer, placed and matched; raises `NoMatch` if it lacks what the layer needs."""
     needs_nodes = layer.id == LINE and source.geometry_type is None and place_columns(source, options) is None
     if not needs_nodes:
-        source = placed(source, options)
+        source = placed(source, options, city)
         _check_geometry(source, layer)
     matching = match(source, layer, options.columns)
     if options.layer_id is not None:
@@ -122,10 +157,15 @@ def _known(source: Source, layer: Layer, options: ImportOptions, found: Found) -
 
 
 def _own(
-    source: Source, options: ImportOptions, layer_id: str, layers: Mapping[str, Layer], found: Found
+    source: Source,
+    options: ImportOptions,
+    layer_id: str,
+    layers: Mapping[str, Layer],
+    found: Found,
+    city: BoundingBox | None,
 ) -> Part:
     """A source for a layer of its own: described anew, or as it was described when it came first."""
-    source = placed(source, options)
+    source = placed(source, options, city)
     standing = layers.get(layer_id)
     said = {column: name for column, name in options.columns.items() if not name.startswith("@")}
     if standing is None:

@@ -54,7 +54,8 @@ class Trouble(NamedTuple):
     en: str
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True)
+class Chunk:
     """Some rows, in the order of the file.
 
     `rows`: (n,) int64, numbers as a person counts them. `columns`: Arrow arrays of n values each.
