@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.answers import Json, text
 from api.context import Context, ContextDep
 from api.documents import LayerDocument, LayersDocument, ThemesDocument, VersionDocument, VersionsDocument
-from api.session import ViewerDep
+from api.session import PublisherDep, ViewerDep
 from layers import publish
-from layers.access import Scope, Viewer, require, scope_for, scopes_for
+from layers.access import Scope, Viewer, scope_for, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
 from layers.model import LAYER_ID, Layer, Version
@@ -68,25 +68,25 @@ class RollBack(BaseModel):
 
 
 @router.post("/layers/{layer_id}/rollback", response_model=VersionDocument)
-async def roll_back(layer_id: LayerId, wanted: RollBack, context: ContextDep, viewer: ViewerDep) -> Json:
+async def roll_back(layer_id: LayerId, wanted: RollBack, context: ContextDep, viewer: PublisherDep) -> Json:
     """Publishes an earlier version's state as a new version (publishers)."""
-    layer = await _layer_of_publisher(context, viewer, layer_id)
+    layer = (await scope_of(context, viewer, layer_id)).layer
     version = await publish.roll_back(context.database, layer.id, wanted.version, by=viewer.name)
     return Json(_version_document(version))
 
 
 @router.post("/layers/{layer_id}/withdraw", response_model=LayerDocument)
-async def withdraw(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+async def withdraw(layer_id: LayerId, context: ContextDep, viewer: PublisherDep) -> Json:
     """Hides a layer from everyone but publishers; its rows stay (publishers)."""
-    layer = await _layer_of_publisher(context, viewer, layer_id)
+    layer = (await scope_of(context, viewer, layer_id)).layer
     await publish.withdraw(context.database, layer.id, by=viewer.name)
     return await _fresh(context, viewer, layer.id)
 
 
 @router.post("/layers/{layer_id}/restore", response_model=LayerDocument)
-async def restore(layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Json:
+async def restore(layer_id: LayerId, context: ContextDep, viewer: PublisherDep) -> Json:
     """Shows a withdrawn layer again (publishers)."""
-    layer = await _layer_of_publisher(context, viewer, layer_id)
+    layer = (await scope_of(context, viewer, layer_id)).layer
     await publish.restore(context.database, layer.id, by=viewer.name)
     return await _fresh(context, viewer, layer.id)
 
@@ -153,11 +153,6 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
             if field.name in scope.fields
         ],
     }
-
-
-async def _layer_of_publisher(context: Context, viewer: Viewer, layer_id: str) -> Layer:
-    require(viewer, "publisher")
-    return (await scope_of(context, viewer, layer_id)).layer
 
 
 async def _fresh(context: Context, viewer: Viewer, layer_id: str) -> Json:

@@ -16,7 +16,7 @@ from starlette.types import Scope as AsgiScope
 
 from api.context import Context, context_of
 from api.errors import COOKIE, SessionExpired
-from layers.access import ANONYMOUS, Viewer
+from layers.access import ANONYMOUS, Viewer, require
 from layers.accounts import viewer_of
 from layers.errors import NotAllowed
 
@@ -98,3 +98,12 @@ async def _viewer(request: Request) -> Viewer:
 
 
 ViewerDep = Annotated[Viewer, Depends(_viewer)]
+
+
+def _publisher(viewer: ViewerDep) -> Viewer:
+    require(viewer, "publisher")
+    return viewer
+
+
+PublisherDep = Annotated[Viewer, Depends(_publisher)]
+"""A viewer who may publish; anybody else is refused before the body is looked at."""

@@ -1,0 +1,256 @@
+"""Every way to rows, walked by people of every kind: nobody gets a row or a field that is not theirs.
+
+A route that is in none of the lists below fails a test: whoever adds one says here what it gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Mapping
+
+import httpx
+import mapbox_vector_tile
+import pytest
+
+from gis.squares import tile_at
+from tests.api.city import (
+    CITY,
+    EAST,
+    HIDDEN,
+    INTERNAL,
+    LAT,
+    OTHER_DISTRICT,
+    PERSONAL,
+    RESTRICTED,
+    UNLIMITABLE,
+    WEST,
+)
+from tests.api.conftest import City
+
+WORDS = {OTHER_DISTRICT, INTERNAL, PERSONAL, HIDDEN, RESTRICTED, UNLIMITABLE}
+
+MAY_SEE: Mapping[str | None, set[str]] = {
+    None: {OTHER_DISTRICT},
+    "viewer": {OTHER_DISTRICT, INTERNAL, UNLIMITABLE},
+    "jinan": {INTERNAL},
+    "inspector": {INTERNAL},
+    "warden": {OTHER_DISTRICT, INTERNAL, UNLIMITABLE, PERSONAL},
+    "dispatcher": {OTHER_DISTRICT, INTERNAL, UNLIMITABLE, PERSONAL, RESTRICTED},
+    "publisher": WORDS,
+    "admin": WORDS,
+}
+"""Which of the telling words each person may meet, and does meet somewhere."""
+
+LIMITED = ("jinan", "inspector")
+
+ALL_AREA = {
+    "type": "Polygon",
+    "coordinates": [[[116.4, 31.6], [116.6, 31.6], [116.6, 31.9], [116.4, 31.9], [116.4, 31.6]]],
+}
+
+GIVES_ROWS = {
+    "GET /ogc/collections/{layer_id}/items",
+    "GET /ogc/collections/{layer_id}/items/{key}",
+    "GET /api/v1/identify",
+    "GET /api/v1/search",
+    "GET /api/v1/layers/{layer_id}/nearest",
+    "POST /api/v1/layers/{layer_id}/within",
+}
+"""Walked here, besides the tiles, which are no routes of the definition."""
+
+GIVES_NO_ROWS = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /about",
+    "POST /api/v1/login",
+    "POST /api/v1/logout",
+    "GET /api/v1/me",
+    "GET /api/v1/layers",
+    "GET /api/v1/layers/{layer_id}",
+    "GET /api/v1/layers/{layer_id}/versions",
+    "GET /api/v1/themes",
+    "POST /api/v1/layers/{layer_id}/rollback",
+    "POST /api/v1/layers/{layer_id}/withdraw",
+    "POST /api/v1/layers/{layer_id}/restore",
+    "GET /styles/{theme}.json",
+    "GET /tiles/{layers}.json",
+    "GET /ogc/",
+    "GET /ogc/api",
+    "GET /ogc/conformance",
+    "GET /ogc/collections",
+    "GET /ogc/collections/{layer_id}",
+    "GET /ogc/collections/{layer_id}/queryables",
+    "GET /ogc/collections/{layer_id}/schema",
+}
+
+WALKED_BY_THEIR_OWN_TESTS = {
+    "GET /api/v1/grid/locate",
+    "POST /api/v1/grid/locate",
+    "GET /api/v1/event-classes",
+    "GET /api/v1/events",
+    "POST /api/v1/events",
+    "GET /api/v1/events/stream",
+    "GET /api/v1/events/{event_id}",
+    "POST /api/v1/events/{event_id}/actions",
+    "GET /api/v1/events/{event_id}/photos/{number}",
+    "GET /api/v1/stations/latest",
+    "GET /api/v1/stations/{code}/readings",
+}
+"""Places in words, events and readings, which have a sight of their own (`grid.sight`)."""
+
+OPEN_TO_ALL = {
+    "POST /api/v1/login",
+    "POST /api/v1/logout",
+    "POST /api/v1/layers/{layer_id}/within",
+    "POST /api/v1/grid/locate",
+}
+"""POST routes that change no data."""
+
+WHOLE_BODIES: Mapping[str, object] = {"POST /api/v1/layers/{layer_id}/rollback": {"version": 1}}
+
+
+async def operations(client: httpx.AsyncClient) -> set[str]:
+    paths = (await client.get("/ogc/api")).json()["paths"]
+    return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+
+async def everything(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
+    """All the text each way to rows gives for every layer."""
+    told: dict[str, list[str]] = {}
+    few = asyncio.Semaphore(4)
+
+    async def ask(way: str, address: str, body: object = None) -> None:
+        method = "GET" if body is None else "POST"
+        async with few:
+            answer = await client.request(method, address, headers=headers, json=body)
+        # 400: to count by a field that is hidden is refused
+        assert answer.status_code in (200, 400, 401, 403, 404), (address, answer.text)
+        if answer.status_code == 200:
+            told.setdefault(way, []).append(answer.text)
+
+    asked = []
+    for layer, rows in CITY.items():
+        items = f"/ogc/collections/{layer}/items"
+        asked.append(ask("items", f"{items}?count=true"))
+        asked += [ask("item", f"{items}/{fields['code']}") for _, fields in rows]
+        asked += [
+            ask("nearest", f"/api/v1/layers/{layer}/nearest?lon={lon}&lat={LAT}") for lon in (WEST, EAST)
+        ]
+        asked += [
+            ask("within", f"/api/v1/layers/{layer}/within", {"geometry": ALL_AREA, "count_by": field})
+            for field in (None, "name", "owner_phone", "manager_phone", "manager")
+            if field is None or any(field in fields for _, fields in rows)
+        ]
+    for lon in (WEST, EAST):
+        asked.append(ask("identify", f"/api/v1/identify?lon={lon}&lat={LAT}&radius_m=1000"))
+    for word in (*WORDS, "B2"):
+        asked.append(ask("search", f"/api/v1/search?q={word}&limit=100"))
+    await asyncio.gather(*asked)
+    return {way: "\n".join(texts) for way, texts in told.items()}
+
+
+@pytest.mark.parametrize("person", MAY_SEE, ids=str)
+async def test_nobody_meets_a_word_that_is_not_for_them(
+    city_client: httpx.AsyncClient, city: City, person: str | None
+) -> None:
+    told = await everything(city_client, city.headers(person))
+    assert set(told) == {"items", "item", "nearest", "within", "identify", "search"}
+    for way, text in told.items():
+        assert not {word for word in WORDS - MAY_SEE[person] if word in text}, way
+    met = {word for word in WORDS if any(word in text for text in told.values())}
+    assert met == MAY_SEE[person], "the walk goes past every word"
+    if OTHER_DISTRICT in MAY_SEE[person]:
+        assert all(OTHER_DISTRICT in text for text in told.values())
+
+
+@pytest.mark.parametrize("person", LIMITED)
+async def test_counts_are_of_the_rows_one_may_see(
+    city_client: httpx.AsyncClient, city: City, person: str
+) -> None:
+    headers = city.headers(person)
+    items = await city_client.get("/ogc/collections/building/items?count=true", headers=headers)
+    assert (items.json()["numberMatched"], items.json()["numberReturned"]) == (1, 1)
+    plain = await city_client.get("/ogc/collections/building/items", headers=headers)
+    assert "numberMatched" not in plain.json()
+    within = await city_client.post(
+        "/api/v1/layers/building/within",
+        headers=headers,
+        json={"geometry": ALL_AREA, "count_by": "district_code"},
+    )
+    assert within.json()["count"] == 1
+    assert [c["value"] for c in within.json()["counts"]] == ["341502"]
+    layer = await city_client.get("/api/v1/layers/building", headers=headers)
+    assert layer.json()["feature_count"] is None
+
+
+@pytest.mark.parametrize("person", MAY_SEE, ids=str)
+async def test_tiles_hold_only_the_rows_one_may_see(
+    city_client: httpx.AsyncClient, city: City, person: str | None
+) -> None:
+    z, x, y = tile_at(EAST, LAT, 14)
+    seen = ""
+    for layer in CITY:
+        answer = await city_client.get(f"/tiles/{layer}/{z}/{x}/{y}.mvt", headers=city.headers(person))
+        if answer.status_code != 200:
+            continue
+        body = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
+        seen += body.decode("utf-8", "replace")
+        for feature in mapbox_vector_tile.decode(body)[layer]["features"]:
+            assert not {"owner_name", "owner_phone", "manager_phone"} & set(feature["properties"])
+    assert not {word for word in WORDS - MAY_SEE[person] if word in seen}
+    assert (OTHER_DISTRICT in seen) == (OTHER_DISTRICT in MAY_SEE[person])
+
+
+@pytest.mark.parametrize("way", ["items?owner_phone={0}", "items?manager_phone={0}", "items?nothing={0}"])
+async def test_a_hidden_field_cannot_be_asked_by(
+    city_client: httpx.AsyncClient, city: City, way: str
+) -> None:
+    """Filtering by it would tell its values; it is refused in the same words as one that is not there."""
+    for layer in ("building", "unit_grid"):
+        address = f"/ogc/collections/{layer}/{way.format(PERSONAL)}"
+        answer = await city_client.get(address, headers=city.headers("viewer"))
+        assert answer.status_code == 400
+        assert PERSONAL not in answer.json()["expected"]
+        assert "phone" not in answer.json()["expected"]
+
+
+async def test_a_hidden_field_is_not_searched(city_client: httpx.AsyncClient, city: City) -> None:
+    answer = await city_client.get("/api/v1/search?q=13800000000", headers=city.headers("viewer"))
+    assert answer.json()["results"] == []
+
+
+async def test_a_row_of_another_district_looks_like_none(city_client: httpx.AsyncClient, city: City) -> None:
+    hidden = await city_client.get("/ogc/collections/building/items/B2", headers=city.headers("jinan"))
+    absent = await city_client.get("/ogc/collections/building/items/B9", headers=city.headers("jinan"))
+    assert hidden.status_code == absent.status_code == 404
+    assert hidden.json()["detail"] == absent.json()["detail"].replace("B9", "B2")
+
+
+async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
+    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - WALKED_BY_THEIR_OWN_TESTS
+
+
+async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient) -> None:
+    writing = {
+        operation for operation in await operations(city_client) if not operation.startswith("GET ")
+    } - OPEN_TO_ALL
+    assert writing
+    for operation in writing:
+        method, path = operation.split(" ")
+        address = path.format_map({"layer_id": "building", "event_id": "1"})
+        for body in (WHOLE_BODIES.get(operation, {}), {"nonsense": 1}):
+            answer = await city_client.request(
+                method, address, json=body, headers={"Idempotency-Key": "0123456789abcdef"}
+            )
+            assert answer.status_code == 401, operation
+
+
+@pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher"])
+async def test_only_publishers_change_layers(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+    for action in ("rollback", "withdraw", "restore"):
+        answer = await city_client.post(
+            f"/api/v1/layers/building/{action}", json={"version": 1}, headers=city.headers(person)
+        )
+        assert answer.status_code == 403
