@@ -17,7 +17,21 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import features, health, identify, layers, login, ogc, search, styles, tilejson
+from api import (
+    event_stream,
+    events,
+    features,
+    health,
+    identify,
+    layers,
+    locate,
+    login,
+    ogc,
+    search,
+    stations,
+    styles,
+    tilejson,
+)
 from api.context import Context
 from api.counters import Counters
 from api.doorway import BodyLimit, Doorway, HeadAsGet
@@ -28,6 +42,8 @@ from api.tile_path import TilePath
 from api.tile_selection import Selections
 from api.viewers import Viewers
 from api.web_page import WebPage
+from grid.feed import EventFeed
+from grid.locate import Locator
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
@@ -39,6 +55,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     layers.router,
     identify.router,
     search.router,
+    locate.router,
+    event_stream.router,
+    events.router,
+    stations.router,
     styles.router,
     tilejson.router,
     ogc.router,
@@ -103,6 +123,8 @@ def _lifespan(
             Database(database_url) as database,
             Notices(database) as notices,
             Catalogue(database, notices) as catalogue,
+            Locator(database, notices) as locator,
+            EventFeed(database, notices) as feed,
         ):
             app.state.context = Context(
                 settings,
@@ -112,6 +134,8 @@ def _lifespan(
                 Viewers(),
                 TileServer(database, catalogue),
                 Selections(catalogue),
+                locator,
+                feed,
             )
             yield
 

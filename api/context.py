@@ -14,6 +14,8 @@ from starlette.types import Scope as AsgiScope
 from api.settings import ApiSettings
 from api.tile_selection import Selections
 from api.viewers import Viewers
+from grid.feed import EventFeed
+from grid.locate import Locator
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.notices import Notices
@@ -33,6 +35,8 @@ class Context:
     viewers: Viewers
     tiles: TileServer
     selections: Selections
+    locator: Locator
+    feed: EventFeed
 
 
 def context_of(scope: AsgiScope) -> Context:

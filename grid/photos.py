@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from layers.errors import BadRequest, TooMuch
@@ -25,8 +26,9 @@ class Photo:
     def __repr__(self) -> str:
         return f"Photo({self.media_type}, {len(self.content)} bytes)"
 
-    @property
+    @cached_property
     def sha256(self) -> bytes:
+        """Digest of the content; five megabytes are worth computing once."""
         return hashlib.sha256(self.content).digest()
 
 
