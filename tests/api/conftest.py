@@ -2,7 +2,8 @@
 
 `client` and `service_url` serve an empty database of the test's own; `city_client` and `city_service_url`
 the one of `tests/api/city.py`, which all tests share and none changes; `own_city_client` a copy of it to
-change. (`server_url` is the database server's, in `tests/conftest.py`.)
+change. `service` serves a copy of the eight grids of `tests/grid/city.py`, `shared` one that tests
+share. (`server_url` is the database server's, in `tests/conftest.py`.)
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ from sqlalchemy import make_url
 from api.app import create_app
 from api.settings import ApiSettings
 from tests.api.city import build_city
+from tests.api.grid_service import peopled, service, shared, shared_url
+from tests.grid.conftest import grid_city_template
 
 ROOT = Path(__file__).parents[2]
+
+__all__ = ["grid_city_template", "peopled", "service", "shared", "shared_url"]
+"""Fixtures of other modules, offered to the tests of this folder."""
 
 
 @pytest.fixture
