@@ -150,6 +150,9 @@ def check(layer: Layer, *, where: str | None = None) -> None:
     for name in layer.search_fields:
         if layer.field(name) is None:
             raise _bad(where, "search_fields", name, "names of fields")
+    key = layer.field(layer.key or "")
+    if key is not None and key.sensitivity != "open":
+        raise _bad(where, "key", key.name, "a field that is open: every answer names its rows by it")
     for role, types in (("district_field", ("text",)), ("time_field", ("date", "datetime"))):
         named = layer.field(getattr(layer, role) or "")
         if named is not None and named.type not in types:

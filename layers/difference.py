@@ -27,6 +27,8 @@ from layers.model import BoundingBox, Difference
 
 CELLS = 8
 """Changes are boxed by a grid of 8 × 8 over their extent: at most 64 boxes, kept with the version."""
+ONE_BOX_FROM = 100_000
+"""So many changes are everywhere; one box says it as well and takes a fifth of the time."""
 
 
 def paired(stage: FromClause, rows: FromClause, *, partial: bool) -> Select[Any]:
@@ -79,12 +81,13 @@ async def measure(connection: AsyncConnection, changes: Table, stage: Table, row
     counts = {kind: int(count) for kind, count in counted}
     staged = int(await connection.scalar(select(func.count()).select_from(stage)) or 0)
     added, changed, removed = (counts.get(k, 0) for k in ("added", "changed", "removed"))
-    boxes = await _boxes(connection, changes, stage, rows) if counts else ()
+    cells = CELLS if added + changed + removed < ONE_BOX_FROM else 1
+    boxes = await _boxes(connection, changes, stage, rows, cells) if counts else ()
     return Difference(added, changed, removed, staged - added - changed, boxes)
 
 
 async def _boxes(
-    connection: AsyncConnection, changes: Table, stage: Table, rows: Table
+    connection: AsyncConnection, changes: Table, stage: Table, rows: Table, cells: int
 ) -> tuple[BoundingBox, ...]:
     """The changed geometry's old and new bounds, gathered by the cell their centre lies in."""
     new = select(stage.c._geom.label("geom")).join(changes, changes.c._row == stage.c._row)
@@ -95,6 +98,10 @@ async def _boxes(
         moved.c.geom.is_not(None)
     )
     each = corners.cte("each")
+    corner = [func.min(each.c.w), func.min(each.c.s), func.max(each.c.e), func.max(each.c.n)]
+    if cells == 1:
+        row = (await connection.execute(select(*corner))).one()
+        return () if row[0] is None else (BoundingBox(*row),)
     whole = select(
         func.min(each.c.w).label("w"),
         func.min(each.c.s).label("s"),
@@ -103,11 +110,11 @@ async def _boxes(
     ).subquery("whole")
 
     def cell(low: Any, high: Any, start: Any, size: Any) -> Any:
-        share = ((low + high) / 2 - start) / size * CELLS
-        return func.coalesce(func.least(func.floor(share), CELLS - 1), 0)
+        share = ((low + high) / 2 - start) / size * cells
+        return func.coalesce(func.least(func.floor(share), cells - 1), 0)
 
     found = await connection.execute(
-        select(func.min(each.c.w), func.min(each.c.s), func.max(each.c.e), func.max(each.c.n))
+        select(*corner)
         .select_from(each.join(whole, literal(True)))
         .group_by(
             cell(each.c.w, each.c.e, whole.c.w, whole.c.width),

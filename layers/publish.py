@@ -6,6 +6,7 @@ the past rows with the version in which it ended, so every version can be asked 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,6 +35,8 @@ from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
 from layers.stage import Batch, Staged, discard, drop_stage, stage, stage_table, sweep_stages
 from layers.tables import ensure_indexes, past_table, rows_table
+
+_log = logging.getLogger(__name__)
 
 __all__ = [
     "Batch",
@@ -148,6 +151,7 @@ async def _change_status(db: Database, layer_id: str, before: str, after: str, b
                 status=layer.status,
             )
         await set_status(connection, layer, after)
+    _log.info("layer %s is %s now, by %s", layer_id, after, by)
 
 
 async def _delivery(connection: AsyncConnection, layer: Layer, staged: Staged) -> Table:

@@ -26,6 +26,9 @@ MAX_RESULTS = 100
 MAX_LENGTH = 100
 """Longest query, in characters."""
 
+_INDEXED = re.compile(r"[a-zA-Z0-9]{3}|[^\W_a-zA-Z0-9]")
+"""What has a trigram in `tables.search_expression`: three letters or digits, or one character elsewhere."""
+
 _EQUAL, _BEGINS, _CONTAINS = 0, 1, 2
 
 
@@ -101,9 +104,13 @@ def _beginning(scope: Scope, text: str, limit: int) -> Select[Any] | None:
 
 
 def _containing(scope: Scope, text: str, limit: int) -> Select[Any] | None:
-    """Ids of rows whose searched fields together contain every word of `text`."""
+    """Ids of rows whose searched fields together contain every word of `text`.
+
+    None if no word can be looked up: one or two Latin letters or digits are found at the beginning only,
+    as the index knows no shorter piece of them and half the city contains a "1".
+    """
     names = _searched(scope)
-    if not names:
+    if not names or not any(_INDEXED.search(word) for word in text.split()):
         return None
     table = rows(scope).subquery("scoped")
     return select(table.c._fid).where(_contains_all(scope, table, names, text)).limit(limit)

@@ -185,7 +185,7 @@ async def _copy(
                 count += len(batch.wkb)
                 if on_progress is not None:
                     on_progress(count)
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.errors.InternalError_) as error:  # the latter: unreadable WKB
         raise BadData(
             f"图层 {layer.id} 中有无法存储的值或几何（类型应为 {layer.geometry_type}，文本不含 NUL 字符）",
             f"layer {layer.id!r}: a value or geometry cannot be stored (geometry must be "
@@ -248,20 +248,24 @@ def _unfit(kind: FieldType, values: Sequence[Any]) -> str | None:
 
 async def _check_coordinates(connection: AsyncConnection, raw: Table) -> None:
     """Refuses coordinates no place has; the poles have no place in Web Mercator either."""
-    outside = func.ST_MakeEnvelope(-180, -89.99, 180, 89.99, SRID)
+    possible = func.ST_MakeEnvelope(-180, -89.99, 180, 89.99, SRID)
+    geometry = raw.c._geom
+    corners = [f(geometry) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
     offender = (
-        select(raw.c._row, func.ST_AsText(func.ST_PointN(func.ST_Points(raw.c._geom), 1), 9))
-        .where(raw.c._geom.is_not(None), ~raw.c._geom.op("@", is_comparison=True)(outside))
+        select(raw.c._row, *corners)
+        .where(geometry.is_not(None), ~geometry.op("@", is_comparison=True)(possible))
         .order_by(raw.c._row)
         .limit(1)
     )
-    row = (await connection.execute(offender)).one_or_none()
-    if row is not None:
+    found = (await connection.execute(offender)).one_or_none()
+    if found is not None:
+        row, west, south, east, north = found
+        place = f"{west:.9g},{south:.9g}" + ("" if west == east else f" … {east:.9g},{north:.9g}")
         raise BadData(
-            f"第 {row[0]} 行的坐标超出经纬度范围：{row[1]}",
-            f"row {row[0]}: its coordinates are no longitude and latitude: {row[1]}",
-            row=row[0],
-            value=row[1],
+            f"第 {row} 行的坐标超出经纬度范围：{place}",
+            f"row {row}: its coordinates are no longitude and latitude: {place}",
+            row=row,
+            value=place,
             expected="longitude -180…180, latitude -89.99…89.99",
         )
 

@@ -17,6 +17,7 @@ from layers.schema import ROWS_SCHEMA, SCHEMA, STAGE_SCHEMA
 MIN_POSTGRESQL = 15
 """NULLS NOT DISTINCT (dispatch rules) came with 15."""
 MIN_POSTGIS = (3, 3)
+EXTENSIONS = ("postgis", "pg_trgm")
 _LOCK = 0x6F6E656D6170  # "onemap"
 
 
@@ -29,7 +30,7 @@ async def upgrade(url: str) -> None:
     async with Database(url) as db, db.begin(timeout_ms=0) as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         await _check_server(connection)
-        for extension in ("postgis", "pg_trgm"):
+        for extension in EXTENSIONS:
             await _ensure_extension(connection, extension)
         await _check_postgis(connection)
         for schema in (SCHEMA, ROWS_SCHEMA, STAGE_SCHEMA):

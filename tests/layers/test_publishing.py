@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import asyncio
+import math
+from datetime import UTC, date, datetime
+
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
 
 from layers.access import SYSTEM, scope_for
 from layers.catalogue import get_layer, register, versions
 from layers.db import Database
-from layers.model import Layer
-from layers.publish import Batch, compare, publish, roll_back, stage
+from layers.errors import BadData, Conflict, NotFound, OneMapError
+from layers.model import Field, Layer, Text
+from layers.publish import (
+    Batch,
+    compare,
+    discard,
+    publish,
+    restore,
+    roll_back,
+    stage,
+    sweep_stages,
+    withdraw,
+)
 from layers.rows import rows
 from tests.layers.specimens import batch, shop_layer
 
@@ -63,3 +82,246 @@ async def test_rolling_back_brings_back_the_rows_as_a_new_version(database: Data
     version = await roll_back(database, layer.id, 1, by="li")
     assert version.number == 3
     assert await content(database, await get_layer(database, layer.id)) == before
+
+
+async def test_a_row_keeps_its_number_while_its_content_changes(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a", "name": "甲"}, {"code": "b"}))
+    before = await numbers(database, layer)
+    layer = await put(database, layer, batch({"code": "a", "name": "甲二"}))
+    assert await numbers(database, layer) == {"a": before["a"]}
+    await roll_back(database, layer.id, 1, by="li")
+    assert await numbers(database, await get_layer(database, layer.id)) == before
+
+
+async def numbers(database: Database, layer: Layer) -> dict[str, int]:
+    scoped = rows(scope_for(SYSTEM, layer)).subquery()
+    async with database.connect() as connection:
+        return dict((await connection.execute(select(scoped.c._key, scoped.c._fid))).all())  # type: ignore[arg-type]
+
+
+async def test_a_partial_delivery_removes_nothing(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a"}, {"code": "b"}))
+    staged = await stage(database, layer, [batch({"code": "c"})])
+    assert (await compare(database, staged, partial=True))[:4] == (1, 0, 0, 0)
+    await publish(database, staged, by="li", partial=True)
+    assert [r[0] for r in await content(database, await get_layer(database, layer.id))] == ["a", "b", "c"]
+
+
+async def test_boxes_cover_the_old_and_the_new_place_and_nothing_between(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a"}, {"code": "b"}, places=places(116.0, 116.5)))
+    staged = await stage(database, layer, [batch({"code": "a"}, {"code": "b"}, places=places(117.0, 116.5))])
+    difference = await compare(database, staged)
+    assert [box.west for box in difference.boxes] == [116.0, 117.0]
+    assert all(box.west == box.east for box in difference.boxes)
+
+
+def places(*longitudes: float) -> list[shapely.Point]:
+    return [shapely.Point(lon, 31.0) for lon in longitudes]
+
+
+async def test_layers_delivered_together_come_out_together_or_not_at_all(database: Database) -> None:
+    one, two = [await register(database, shop_layer(id=name)) for name in ("one", "two")]
+    good, gone = [await stage(database, layer, [batch({"code": "a"})]) for layer in (one, two)]
+    await discard(database, gone)
+    with pytest.raises(Conflict):
+        await publish(database, [good, gone], by="li")
+    assert (await get_layer(database, "one")).version == 0
+    again = await stage(database, two, [batch({"code": "a"})])
+    made = await publish(database, [again, good], by="li", report={"provenance": {"source": "EPSG:4527"}})
+    assert [(v.layer_id, v.number) for v in made] == [("one", 1), ("two", 1)]
+    assert (await get_layer(database, "two")).provenance == {"source": "EPSG:4527"}
+
+
+async def test_two_publishers_at_once_both_leave_their_work(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    stages = [await stage(database, layer, [batch({"code": f"k{n}"})]) for n in range(4)]
+    made = await asyncio.gather(*(publish(database, s, by="li", partial=True) for s in stages))
+    assert sorted(v.number for [v] in made) == [1, 2, 3, 4]
+    layer = await get_layer(database, layer.id)
+    assert [r[0] for r in await content(database, layer)] == ["k0", "k1", "k2", "k3"]
+    assert layer.feature_count == 4
+
+
+async def test_a_publication_killed_midway_leaves_the_version_before(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a", "name": "甲"}))
+    before = await content(database, layer)
+    staged = await stage(database, layer, [batch({"code": "b"})])
+    async with database.begin() as blocker:
+        # The publisher does everything but its last step, which waits for this lock, and is killed there.
+        await blocker.execute(text("LOCK TABLE onemap.layer_version IN ACCESS EXCLUSIVE MODE"))
+        publishing = asyncio.create_task(publish(database, staged, by="li"))
+        await kill_the_one_that_waits(database)
+        with pytest.raises(OneMapError):
+            await publishing
+    layer = await get_layer(database, layer.id)
+    assert (layer.version, await content(database, layer)) == (1, before)
+    [version] = await publish(database, staged, by="li")
+    assert version.number == 2
+
+
+async def kill_the_one_that_waits(database: Database) -> None:
+    terminate = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(20):
+        killed = 0
+        while not killed:
+            await asyncio.sleep(0.01)
+            async with database.begin() as connection:
+                killed = await connection.scalar(terminate) or 0
+
+
+async def test_a_stage_emptied_by_a_crash_is_not_taken_for_an_empty_delivery(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a"}))
+    staged = await stage(database, layer, [batch({"code": "b"})])
+    async with database.begin() as connection:
+        await connection.execute(text(f"TRUNCATE onemap_stage.{staged.table}"))
+    with pytest.raises(Conflict):
+        await publish(database, staged, by="li")
+
+
+async def test_only_the_stages_of_dead_processes_are_swept(database: Database, database_url: str) -> None:
+    layer = await register(database, shop_layer())
+    living = await stage(database, layer, [batch({"code": "a"})])
+    async with Database(database_url) as other:
+        await stage(other, layer, [batch({"code": "b"})])
+        assert await sweep_stages(database) == 0
+    assert await sweep_stages(database) == 1
+    await publish(database, living, by="li")
+
+
+async def test_a_failed_delivery_leaves_no_stage(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    with pytest.raises(BadData):
+        await stage(database, layer, [batch({"code": "a"}), batch({"code": "a"})])
+    async with database.connect() as connection:
+        left = await connection.scalar(
+            text("SELECT count(*) FROM pg_tables WHERE schemaname = 'onemap_stage'")
+        )
+    assert left == 0
+
+
+FAULTY: list[tuple[Batch, str]] = [
+    (batch({"code": "a"}, {"code": "b"}, {"code": "a"}), "a"),
+    (batch({"code": "a"}, {"code": None}), "no value"),
+    (batch({"code": ""}), "no value"),
+    (batch({"code": 1}), "row 1"),
+    (batch({"code": "a\x00b"}), "NUL"),
+    (batch({"code": "a", "floors": "2"}), "floors"),
+    (batch({"code": "a", "floors": 2**63}), "64 bits"),
+    (batch({"code": "a", "floors": True}), "integer"),
+    (batch({"code": "a", "opened": datetime(2026, 1, 1, tzinfo=UTC)}), "date"),
+    (batch({"code": "a", "nothing": 1}), "nothing"),
+    (batch({"code": "a"}, places=[shapely.Point(500000, 3500000)]), "500000"),
+    (batch({"code": "a"}, places=[shapely.Point(116, 90)]), "90"),
+    (batch({"code": "a"}, places=[shapely.LineString([(116, 31), (117, 32)])]), "geometry"),
+    (Batch([b"\x01\x01"], {"code": ["a"]}), "geometry"),
+]
+
+
+@pytest.mark.parametrize(("faulty", "named"), FAULTY)
+async def test_what_cannot_be_stored_is_refused_and_named(
+    database: Database, faulty: Batch, named: str
+) -> None:
+    layer = await register(database, shop_layer())
+    with pytest.raises(BadData, match=named):
+        await stage(database, layer, [batch({"code": "first"}), faulty] if "row" not in named else [faulty])
+
+
+async def test_values_of_every_type_come_back_as_they_went_in(database: Database) -> None:
+    values: dict[str, object] = {
+        "text": "a\tb\n\\N\\ \"q\" 'x' 井𠮷\r",
+        "integer": -(2**63),
+        "number": 0.1 + 0.2,
+        "boolean": False,
+        "date": date(2026, 2, 28),
+        "datetime": datetime(2026, 1, 1, 8, 30, 0, 123456, tzinfo=UTC),
+    }
+    fields = tuple(Field(kind, Text(kind, kind), type=kind) for kind in values)  # type: ignore[arg-type]
+    layer = shop_layer(
+        fields=fields, key="text", name_field=None, search_fields=(), district_field=None, time_field=None
+    )
+    layer = await register(database, layer)
+    nowhere = Batch([None], {name: [value] for name, value in values.items()})
+    await publish(database, await stage(database, layer, [nowhere]), by="li")
+    layer = await get_layer(database, layer.id)
+    assert layer.bounds is None
+    scoped = rows(scope_for(SYSTEM, layer)).subquery()
+    async with database.connect() as connection:
+        row = (await connection.execute(select(*(scoped.c[name] for name in values)))).one()
+    assert dict(zip(values, row, strict=True)) == values
+
+
+async def test_rolling_back_to_what_stands_or_to_nothing_is_refused(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    await put(database, layer, batch({"code": "a"}))
+    with pytest.raises(Conflict):
+        await roll_back(database, layer.id, 1, by="li")
+    for number in (0, 2):
+        with pytest.raises(NotFound):
+            await roll_back(database, layer.id, number, by="li")
+
+
+async def test_a_withdrawn_layer_comes_back_only_by_being_restored(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    with pytest.raises(Conflict):
+        await withdraw(database, layer.id, by="li")
+    await put(database, layer, batch({"code": "a"}))
+    await withdraw(database, layer.id, by="li")
+    assert (await put(database, layer, batch({"code": "b"}))).status == "withdrawn"
+    await restore(database, layer.id, by="li")
+    with pytest.raises(Conflict):
+        await restore(database, layer.id, by="li")
+
+
+ROWS = st.dictionaries(
+    st.sampled_from("abcde"), st.tuples(st.none() | st.sampled_from(["甲", "乙", ""]), st.integers(0, 2))
+)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ROWS, min_size=2, max_size=3))
+async def test_every_version_can_be_asked_for_and_brought_back(
+    database: Database, deliveries: list[dict[str, tuple[str | None, int]]]
+) -> None:
+    layer = await register(database, shop_layer(id=f"shop_{len(await names_of(database))}"))
+    seen: dict[int, list[Row]] = {}
+    for delivery in deliveries:
+        points = [shapely.Point(116 + n, 31) for _, n in delivery.values()]
+        given_rows = batch(
+            *({"code": k, "name": name} for k, (name, _) in delivery.items()), places=list(points)
+        )
+        layer = await put(database, layer, given_rows)
+        if layer.version:
+            seen[layer.version] = await content(database, layer)
+            assert [r[0] for r in seen[layer.version]] == sorted(delivery)
+    for number, expected in seen.items():
+        assert await content(database, layer, number) == expected
+        if await content(database, layer) != expected:
+            await roll_back(database, layer.id, number, by="li")
+            layer = await get_layer(database, layer.id)
+        assert await content(database, layer) == expected
+        assert layer.feature_count == len(expected)
+
+
+async def names_of(database: Database) -> list[str]:
+    async with database.connect() as connection:
+        return list(await connection.scalars(text("SELECT id FROM onemap.layer")))
+
+
+async def test_the_stored_web_mercator_is_the_formula_of_web_mercator(database: Database) -> None:
+    layer = await put(database, await register(database, shop_layer()), batch({"code": "a"}))
+    scoped = rows(scope_for(SYSTEM, layer)).subquery()
+    async with database.connect() as connection:
+        x, y = (
+            await connection.execute(select(scoped.c._geom_3857.ST_X(), scoped.c._geom_3857.ST_Y()))
+        ).one()
+    lon, lat = math.radians(116.5), math.radians(31.74)
+    assert x == pytest.approx(6378137 * lon, abs=1e-3)
+    assert y == pytest.approx(6378137 * math.asinh(math.tan(lat)), abs=1e-3)
