@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -49,17 +50,15 @@ def template_database(server_url: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Address of a database of this test's own, cloned from the template."""
-    name = f"onemap_test_{secrets.token_hex(6)}"
-    _execute(
-        server_url,
-        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-            sql.Identifier(name), sql.Identifier(template_database)
-        ),
-    )
-    try:
-        yield _at(server_url, name)
-    finally:
-        _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _clone(server_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(server_url: str, template_database: str) -> Iterator[str]:
+    """Address of a database that the tests of one module share; for tests that only read."""
+    with _clone(server_url, template_database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -67,6 +66,21 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """An open `Database` on this test's own database."""
     async with Database(database_url) as database:
         yield database
+
+
+@contextmanager
+def _clone(server_url: str, template: str) -> Iterator[str]:
+    name = f"onemap_test_{secrets.token_hex(6)}"
+    _execute(
+        server_url,
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+            sql.Identifier(name), sql.Identifier(template)
+        ),
+    )
+    try:
+        yield _at(server_url, name)
+    finally:
+        _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 async def _prepare(url: str) -> None:
