@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DEFAULT_CAPACITY_BYTES = 256 * 2**20
-ENTRY_BYTES = 600
-"""What an entry takes beside its body: key, tag, dictionary (measured with 100,000 empty tiles)."""
-COMPRESSION_LEVEL = 5
+ENTRY_BYTES = 512
+"""What an entry takes beside its body: key, tag, place in the order (442 with 100,000 empty tiles)."""
+COMPRESSION_LEVEL = 4
+"""Two thirds of the time of level 5 for 2 % more bytes (measured on tiles of buildings, pipes, points)."""
 
 
 @dataclass(frozen=True, slots=True)
