@@ -6,7 +6,20 @@ import time
 
 import numpy as np
 
-from importers.check import attributes, codes, geometry, place_codes, plausible, repeats
+from importers.check import (
+    attributes,
+    buildings,
+    codes,
+    components,
+    geometry,
+    pipe_lines,
+    pipe_network,
+    pipe_nodes,
+    place_codes,
+    plausible,
+    repeats,
+    tilings,
+)
 from importers.check.ledger import Ledger
 from importers.check.model import DEFAULT, CheckOptions, Mask, Rows, Rule
 from importers.check.portion import Portion
@@ -19,7 +32,11 @@ from layers.model import Layer
 BATCH_ROWS = 50_000
 """Rows looked at together by `check`."""
 
-_ROOMS = (geometry, repeats, attributes, plausible, codes, place_codes)
+_ROOMS = (
+    *(geometry, repeats, attributes, plausible, codes, place_codes),
+    *(tilings, components, buildings),
+    *(pipe_lines, pipe_network, pipe_nodes),
+)
 RULES: tuple[Rule, ...] = tuple(sorted((r for room in _ROOMS for r in room.RULES), key=lambda r: r.id))
 """Every rule there is, by id."""
 
@@ -42,7 +59,20 @@ _PORTION_CHECKS: tuple[PortionCheck, ...] = (
     place_codes.check_district,
     codes.check_subclasses,
     codes.check_indicators,
+    tilings.check_size,
+    components.check_components,
+    buildings.check_cut,
+    pipe_lines.check_ends,
+    pipe_lines.check_levels,
+    pipe_lines.check_run,
+    pipe_lines.check_node_classes,
+    pipe_nodes.check_either,
+    pipe_nodes.check_degrees,
 )
+
+
+_WHOLE_CHECKS = (tilings.Tiling, buildings.Buildings, pipe_network.Network)
+"""Checks that keep more than the register does; made only where they are asked."""
 
 
 def rules_for(layer: Layer) -> tuple[Rule, ...]:
@@ -69,6 +99,7 @@ class Checker:
             self._fill,
             repeats.Repeats(self._work, self._register),
             codes.Editions(self._work),
+            *(make(self._work, self._register) for make in _WHOLE_CHECKS if make.asked(self._work)),
         )
         self._rows = 0
 

@@ -28,7 +28,7 @@ class Said(NamedTuple):
 
 
 Say = Callable[[int], Said]
-"""From a position in the roster (or of the offender, see `Ledger.found_loose`) to what is said of it."""
+"""From a position in the roster, or a running number, to what is said of it."""
 
 
 class Roster(Protocol):
@@ -49,12 +49,16 @@ class Roster(Protocol):
 
 @dataclass
 class Tally:
-    """How often a rule was asked and broken. `skipped`: why it was not asked, else None."""
+    """How often a rule was asked and broken.
+
+    `skipped`: why it was not asked, else None. `limited`: why the total is a lower bound, else None.
+    """
 
     rule: Rule
     checked: int = 0
     found: int = 0
     skipped: Text | None = None
+    limited: Text | None = None
 
 
 class Ledger:
@@ -93,29 +97,23 @@ class Ledger:
             self._tallies[rule.id].checked += int(count)
 
     def found(self, rule: Rule, roster: Roster, offenders: Mask | Positions, say: Say) -> None:
-        """The rows at `offenders` (a mask or positions, ascending) break `rule`."""
+        """The rows at `offenders` (a mask or positions, ascending) break `rule`; `say` takes the position."""
+        positions = np.flatnonzero(offenders) if offenders.dtype == bool else offenders.astype(np.intp)
+        self.found_each(rule, roster, positions, lambda ordinal: say(int(positions[ordinal])))
+
+    def found_each(self, rule: Rule, roster: Roster, positions: Positions, say: Say) -> None:
+        """As `found` where a row may break `rule` several times: `say` takes 0 … len(positions) − 1."""
         if not self.asks(rule):
             return
-        positions = np.flatnonzero(offenders) if offenders.dtype == bool else offenders.astype(np.intp)
         tally = self._tallies[rule.id]
         tally.found += len(positions)
         if tally.rule.severity == "error":
             roster.mark(positions)
         kept = self._findings[rule.id]
-        for position in positions[: max(0, self._cap - len(kept))].tolist():
-            said = say(position)
-            kept.append(
-                Finding(
-                    rule.id,
-                    roster.number(position),
-                    roster.key(position),
-                    said.zh,
-                    said.en,
-                    said.field,
-                    _text(said.value),
-                    _shown(said.geometry if said.geometry is not None else roster.place(position)),
-                )
-            )
+        for ordinal, position in enumerate(positions[: max(0, self._cap - len(kept))].tolist()):
+            said = say(ordinal)
+            place = said.geometry if said.geometry is not None else roster.place(position)
+            kept.append(_finding(rule, said, roster.number(position), roster.key(position), place))
 
     def found_loose(self, rule: Rule, count: int, say: Say) -> None:
         """`rule` is broken `count` times where no row is to blame; `say` takes 0 … count − 1."""
@@ -125,18 +123,23 @@ class Ledger:
         kept = self._findings[rule.id]
         for number in range(min(count, max(0, self._cap - len(kept)))):
             said = say(number)
-            kept.append(
-                Finding(
-                    rule.id,
-                    None,
-                    None,
-                    said.zh,
-                    said.en,
-                    said.field,
-                    _text(said.value),
-                    _shown(said.geometry),
-                )
-            )
+            kept.append(_finding(rule, said, None, None, said.geometry))
+
+    def skip(self, rule: Rule, why: Text) -> None:
+        """`rule` cannot be asked after all."""
+        if self.asks(rule):
+            self._tallies[rule.id].skipped = why
+
+    def limit(self, rule: Rule, how: Text) -> None:
+        """`rule` was asked, but not to the end: its total is a lower bound."""
+        if self.asks(rule):
+            self._tallies[rule.id].limited = how
+
+
+def _finding(
+    rule: Rule, said: Said, row: int | None, key: str | None, place: shapely.Geometry | None
+) -> Finding:
+    return Finding(rule.id, row, key, said.zh, said.en, said.field, _text(said.value), _shown(place))
 
 
 def _why_not(rule: Rule, options: CheckOptions, present: Mapping[str, object]) -> Text | None:

@@ -169,6 +169,8 @@ class CheckOptions:
     bounds: BoundingBox | None = None
     bounds_margin_m: float = 2_000.0
     today: date = field(default_factory=date.today)
+    partial: bool = False
+    """The rows are only some of the layer: gaps and overlaps are looked for among the standing rows too."""
     spike_degrees: float = 3.0
     """A corner sharper than this, with both sides longer than `spike_m`, is a spike."""
     spike_m: float = 0.1
@@ -181,6 +183,8 @@ class CheckOptions:
     """Overlaps and gaps below this area …"""
     sliver_m: float = 0.01
     """… or narrower than this are rounding of coordinates, not faults."""
+    most_pairs: int = 3_000_000
+    """Pairs of shapes compared at most; a layer that has more of them lies in a heap."""
     cut_m2: float = 1.0
     """A building is cut by a grid's border if more than this lies in a second grid."""
     grid_area_m2: tuple[float, float] = (1_000.0, 50_000.0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from importers.check.model import Floats, Geometries, Mask, Positions, Rows
 from importers.check.plane import Vertices, lengths_m, only, roughly_m2, vertices_of
+from importers.check.signature import signatures
 from layers.model import Layer
 
 
@@ -158,6 +159,11 @@ class Portion:
         placed = ~(self.missing | self.empty)
         placed[self.vertices.row[wrong]] = False
         return placed
+
+    @cached_property
+    def signatures(self) -> NDArray[np.uint64]:
+        """(n,) equal for rows with the same vertices, 0 for rows that are nowhere."""
+        return np.where(self.placed, signatures(self.vertices, len(self)), np.uint64(0))
 
     @cached_property
     def valid(self) -> Mask:

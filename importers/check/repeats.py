@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from importers.check.attributes import blank
 from importers.check.ledger import Said
 from importers.check.model import Floats, Positions, Rule
-from importers.check.plane import Vertices
 from importers.check.portion import Portion
 from importers.check.work import Work
 from layers.model import Layer, Text
@@ -99,7 +98,7 @@ class Repeats:
         if self._work.layer.key is not None:
             self._with_key += int((~blank(portion, self._work.layer.key)).sum())
         if self._work.ledger.asks(SAME_SHAPE):
-            self._shapes.append(np.where(portion.placed, _signatures(portion), np.uint64(0)))
+            self._shapes.append(portion.signatures)
 
     def finish(self) -> None:
         self._say_keys()
@@ -177,36 +176,3 @@ class _Groups:
         start, stop = np.searchsorted(self._sorted_labels, [label, label + 1])
         group: Positions = self._sorted[start:stop]
         return np.asarray(group[group != position])
-
-
-def _signatures(portion: Portion) -> NDArray[np.uint64]:
-    """64 bits per row that are equal for equal sets of vertices, wherever a ring starts, whichever way
-    a line runs and in whatever order parts come; 0 is never a signature."""
-    vertices = portion.vertices
-    mixed = _mixed(vertices.xy)
-    # a ring repeats its first vertex at its end: which one that is must not matter
-    ends = np.append(np.diff(vertices.line) != 0, True) if len(mixed) else np.empty(0, bool)
-    mixed[ends & vertices.closed[vertices.line]] = 0
-    return _summed(mixed, vertices, len(portion)) | np.uint64(1)
-
-
-def _mixed(xy: Floats) -> NDArray[np.uint64]:
-    """A well spread 64-bit number per vertex (the finaliser of splitmix64)."""
-    bits = np.ascontiguousarray(xy + 0.0).view(np.uint64)  # + 0.0 makes -0.0 plain 0.0
-    with np.errstate(over="ignore"):
-        value = bits[:, 0] * np.uint64(0x9E3779B97F4A7C15) + bits[:, 1] * np.uint64(0xC2B2AE3D27D4EB4F)
-        value ^= value >> np.uint64(30)
-        value *= np.uint64(0xBF58476D1CE4E5B9)
-        value ^= value >> np.uint64(27)
-        value *= np.uint64(0x94D049BB133111EB)
-        value ^= value >> np.uint64(31)
-    return np.asarray(value, dtype=np.uint64)
-
-
-def _summed(mixed: NDArray[np.uint64], vertices: Vertices, rows: int) -> NDArray[np.uint64]:
-    total = np.zeros(rows, dtype=np.uint64)
-    if len(mixed):
-        row = vertices.row
-        starts = np.flatnonzero(np.diff(row, prepend=-1))
-        total[row[starts]] = np.add.reduceat(mixed, starts)
-    return total

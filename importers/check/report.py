@@ -107,6 +107,7 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
         "checked": tally.checked,
         "found": tally.found,
         "skipped": None if tally.skipped is None else tally.skipped._asdict(),
+        "limited": None if tally.limited is None else tally.limited._asdict(),
     }
 
 
@@ -139,8 +140,8 @@ def _lines(report: CheckReport, language: Language) -> list[str]:
                 )
                 lines.append(f"      {where}{getattr(first, language)}")
     for tally in report.tallies:
-        if tally.skipped is not None:
-            lines.append(
-                f"  {tally.rule.id} {getattr(tally.rule.title, language)}: {getattr(tally.skipped, language)}"
-            )
+        for remark in (tally.skipped, tally.limited):
+            if remark is not None:
+                name = f"{tally.rule.id} {getattr(tally.rule.title, language)}"
+                lines.append(f"  {name}: {getattr(remark, language)}")
     return lines

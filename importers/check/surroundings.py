@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,6 +86,12 @@ class Places:
     def xy(self) -> NDArray[np.float64]:
         """(n, 2) coordinates of places that are points."""
         return np.column_stack([shapely.get_x(self.geometry), shapely.get_y(self.geometry)])
+
+    @cached_property
+    def ends_at(self) -> Mapping[str, int]:
+        """How many ends of these segments name each node."""
+        named = np.concatenate([self.texts("start_node"), self.texts("end_node")])
+        return Counter(code for code in named.tolist() if code is not None)
 
     def locate(self, points: Geometries) -> Positions:
         """The place that each point is in or on the edge of, -1 for none (and for None).

@@ -42,7 +42,3 @@ class WholeCheck(Protocol):
     def feed(self, portion: Portion) -> None: ...
 
     def finish(self) -> None: ...
-
-
-WholeCheckMaker = Callable[[Work], WholeCheck | None]
-"""Makes the check, or None if none of its rules is asked."""
