@@ -64,7 +64,7 @@ def area_m2(geometries: ArrayLike) -> NDArray[np.float64]:
     """
     given = np.atleast_1d(np.asarray(geometries, dtype=object))
     parts, owner = shapely.get_parts(given, return_index=True)
-    flat = shapely.get_dimensions(parts) == 2
+    flat = (shapely.get_dimensions(parts) == 2) & ~shapely.is_empty(parts)
     parts, owner = parts[flat], owner[flat]
     areas = np.zeros(parts.shape)
     short = _has_short_edges(parts)
@@ -111,7 +111,7 @@ def _ring_area_m2(ring: shapely.Geometry) -> float:
 def _lines(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
     """The line strings and rings of the geometries, each with the position of its owner."""
     parts, owner = shapely.get_parts(geometries, return_index=True)
-    flat = shapely.get_dimensions(parts) == 2
+    flat = (shapely.get_dimensions(parts) == 2) & ~shapely.is_empty(parts)
     rings, ring_owner = shapely.get_rings(parts[flat], return_index=True)
     straight = shapely.get_dimensions(parts) == 1
     return (
