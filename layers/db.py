@@ -53,6 +53,7 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._draw_pool: AsyncConnectionPool[Any] | None = None
         self._sign_of_life: psycopg.AsyncConnection[Any] | None = None
+        self._announcing = asyncio.Lock()
         self.process = secrets.randbits(31)
         """A number by which other processes know what this one left behind (see `announce`)."""
 
@@ -133,8 +134,11 @@ class Database:
 
         The lock hangs on a connection of its own: it falls when the process dies, however it dies.
         """
-        async with translated():
-            if self._sign_of_life is None or self._sign_of_life.broken:
+        async with self._announcing, translated():
+            if self._sign_of_life is not None and not await _answers(self._sign_of_life):
+                await self._sign_of_life.close()
+                self._sign_of_life = None
+            if self._sign_of_life is None:
                 connection = await psycopg.AsyncConnection.connect(
                     self.conninfo, autocommit=True, application_name="onemap-life"
                 )
@@ -165,6 +169,14 @@ class Database:
             self._draw_pool = pool
             await pool.open()
         return self._draw_pool
+
+
+async def _answers(connection: psycopg.AsyncConnection[Any]) -> bool:
+    try:
+        await connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:

@@ -168,15 +168,12 @@ async def _near(
     conditions: Sequence[ColumnElement[bool]],
 ) -> list[Feature]:
     place = _place(lon, lat)
-    candidates = (
-        select(table, _distance_m(table, place).label("_distance"))
-        .where(_meets(table, around(lon, lat, radius_m)), *conditions)
-        .subquery("candidates")
-    )
+    distance = _distance_m(table, place)
+    columns = [*feature_columns(scope, table, scope.fields), distance.label("_distance")]
     statement = (
-        select(*feature_columns(scope, candidates, scope.fields), candidates.c._distance)
-        .where(candidates.c._distance <= radius_m)
-        .order_by(candidates.c._distance, func.ST_Area(candidates.c._geom), candidates.c._fid)
+        select(*columns)
+        .where(_meets(table, around(lon, lat, radius_m)), distance <= radius_m, *conditions)
+        .order_by(columns[-1], func.ST_Area(table.c._geom), table.c._fid)
         .limit(limit)
     )
     found = await connection.execute(statement)

@@ -1,7 +1,7 @@
 """A delivery's rows on their way in: copied into an unlogged table, completed, keyed and hashed.
 
 Nothing here is visible to readers. A stage belongs to the process that made it; what a dead process
-left behind is found by `sweep_stages`.
+left behind goes when the next delivery comes.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ async def stage(
     `BadData` for values that do not fit their field, empty or repeated keys, or impossible coordinates.
     """
     check(layer)
+    await sweep_stages(db)
     name = f"s{await db.announce(_STAGE_LOCKS):08x}_{secrets.token_hex(6)}"
     raw, final = _arrival_table(layer, f"{name}_in"), stage_table(layer, name)
     async with db.begin(timeout_ms=0) as connection:

@@ -196,6 +196,24 @@ async def test_only_the_stages_of_dead_processes_are_swept(database: Database, d
     await publish(database, living, by="li")
 
 
+async def test_a_process_that_lost_its_sign_of_life_gives_it_again(
+    database: Database, database_url: str
+) -> None:
+    layer = await register(database, shop_layer())
+    await discard(database, await stage(database, layer, [batch({"code": "a"})]))
+    async with Database(database_url) as other:
+        async with other.begin() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE application_name = 'onemap-life' AND datname = current_database()"
+                )
+            )
+        staged = await stage(database, layer, [batch({"code": "a"})])
+        assert await sweep_stages(other) == 0
+    await publish(database, staged, by="li")
+
+
 async def test_a_failed_delivery_leaves_no_stage(database: Database) -> None:
     layer = await register(database, shop_layer())
     with pytest.raises(BadData):
