@@ -6,13 +6,28 @@ Handlers write their answers as plain values for speed; a test holds them equal 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from api.documents import Document, TextDocument
 from gis.codes import Kind
 from grid.states import Action, State
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a body that a handler reads by itself, whole in one piece."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def whole(told: Any) -> Any:
+        if isinstance(told, dict):
+            if "$ref" in told:
+                return whole(parts[told["$ref"].rpartition("/")[2]])
+            return {name: whole(inner) for name, inner in told.items()}
+        return [whole(inner) for inner in told] if isinstance(told, list) else told
+
+    return dict(whole(schema))
 
 
 class NamedDocument(Document):

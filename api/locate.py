@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.answers import Json
 from api.context import ContextDep
-from api.grid_documents import LocatedDocument, LocatedManyDocument
+from api.grid_documents import LocatedDocument, LocatedManyDocument, schema_of
 from api.places import PlaceDep
 from api.session import ViewerDep
 from gis.crs import FRAMES, Frame, to_cgcs2000
@@ -53,7 +53,7 @@ async def locate(context: ContextDep, viewer: ViewerDep, place: PlaceDep) -> Jso
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": Points.model_json_schema()}},
+            "content": {"application/json": {"schema": schema_of(Points)}},
         }
     },
 )

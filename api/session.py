@@ -18,7 +18,7 @@ from api.context import Context, context_of
 from api.errors import COOKIE, SessionExpired
 from layers.access import ANONYMOUS, Viewer, require
 from layers.accounts import viewer_of
-from layers.errors import NotAllowed
+from layers.errors import LoginNeeded, NotAllowed
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -107,3 +107,13 @@ def _publisher(viewer: ViewerDep) -> Viewer:
 
 PublisherDep = Annotated[Viewer, Depends(_publisher)]
 """A viewer who may publish; anybody else is refused before the body is looked at."""
+
+
+def _account(viewer: ViewerDep) -> Viewer:
+    if not viewer.is_logged_in:
+        raise LoginNeeded("请先登录", "please log in first")
+    return viewer
+
+
+AccountDep = Annotated[Viewer, Depends(_account)]
+"""The viewer, who has logged in: said before the body is looked at (nobody makes us read one without)."""

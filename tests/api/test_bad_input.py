@@ -114,8 +114,9 @@ def bodies(operation: dict[str, Any], whole: dict[str, Any]) -> Iterator[tuple[b
 def _members(operation: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """A good value for each member of the JSON body, as its schema gives it."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    reference = content.get("schema", {}).get("$ref", "")
-    schema = whole["components"]["schemas"].get(reference.rpartition("/")[2], {})
+    schema = content.get("schema", {})
+    if "$ref" in schema:
+        schema = whole["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return {name: _good(name, told) for name, told in schema.get("properties", {}).items()}
 
 
