@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sample_data.make import LEAST_SCALE, MOST_SCALE, SCALE, SEED, make_city
+from sample_data.city import LEAST_SCALE, MOST_SCALE
+from sample_data.make import SCALE, SEED, make_city
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Make the city: plan, things on it, files."""
+"""Make the city: build it, write its files, say what it is."""
 
 from __future__ import annotations
 
@@ -8,34 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import shapely
 
 from sample_data import write
-from sample_data.addresses import put_up_plates
-from sample_data.admin import administer
-from sample_data.buildings import raise_buildings
-from sample_data.check import verify
-from sample_data.components import make_components
-from sample_data.greens import surfaces
-from sample_data.land_use import assign
-from sample_data.lots import lay_out
-from sample_data.outlines import Outlines
-from sample_data.pipes import make_pipes
-from sample_data.plan import make_plan
+from sample_data.city import STAGES, City, Progress, build_city, wanted_counts
 from sample_data.readings import read_stations
-from sample_data.roads import name_roads, stretches
-from sample_data.stations import NETWORKS, place_stations
+from sample_data.stations import NETWORKS
 
 SEED = 20260601
 SCALE = 0.02
-FULL_COUNTS = {"unit_grid": 12_000, "component": 1_000_000, "building": 300_000, "pipe_line": 300_000}
-"""What scale 1.0 holds; other scales hold their part."""
-LEAST_SCALE, MOST_SCALE = 0.002, 1.0
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage's name, and how much of it is done, of how much."""
-
-STAGES = ("街区 streets", "房屋 buildings", "管线 pipes", "部件 components", "监测 stations", "写文件 files")
+WRITING = "写文件 files"
+ALL_STAGES = (*STAGES, WRITING)
 
 
 @dataclass(frozen=True)
@@ -62,111 +44,67 @@ def make_city(
 ) -> Manifest:
     """Write a city of `scale` × 120 km² into the folder `out` (made if missing, files replaced).
 
-    `counts` overrides what FULL_COUNTS × scale would give, by layer id. Equal arguments give equal files.
+    `counts` overrides what the scale gives, by layer id (city.FULL_COUNTS). `progress` hears the stages of
+    ALL_STAGES in their order. Equal arguments give equal files.
     Raises `ValueError` for a scale outside 0.002 … 1.0 or a count that is unknown or not positive.
     """
-    wanted = _wanted(scale, counts or {})
-    tell = progress or (lambda stage, done, total: None)
+    wanted = wanted_counts(scale, counts or {})
+    tell = progress or _silent
     out.mkdir(parents=True, exist_ok=True)
-    rng = [np.random.default_rng([seed, part]) for part in range(12)]
-
-    tell(STAGES[0], 0, 1)
-    plan = make_plan(scale, wanted["unit_grid"], rng[0])
-    name_roads(plan, rng[1])
-    outlines = Outlines(plan)
-    admin = administer(plan, outlines, rng[2])
-    verify(outlines, admin)
-    blocks, sites = assign(plan, rng[3])
-    tell(STAGES[0], 1, 1)
-
-    tell(STAGES[1], 0, 1)
-    lots = lay_out(sites, wanted["building"], rng[4])
-    buildings = raise_buildings(plan, admin, blocks, sites, lots, rng[5])
-    addresses = put_up_plates(admin, buildings)
-    water, green = surfaces(plan, blocks, sites, lots, rng[6])
-    tell(STAGES[1], 1, 1)
-
-    tell(STAGES[2], 0, 1)
-    pipes = make_pipes(plan, wanted["pipe_line"], rng[7])
-    tell(STAGES[2], 1, 1)
-
-    tell(STAGES[3], 0, 1)
-    obstacles = np.concatenate([water.polygons, buildings.polygons])
-    components = make_components(
-        plan, outlines, admin, sites, obstacles, pipes.nodes, wanted["component"], rng[8]
-    )
-    tell(STAGES[3], 1, 1)
-
-    tell(STAGES[4], 0, 1)
-    names = [line.name for line in plan.lines]
-    stations = place_stations(plan.frame, stretches(plan), names, scale, rng[9])
-    tell(STAGES[4], 1, 1)
-
-    steps: list[Callable[[], object]] = [
-        lambda: write.write_areas(out, admin),
-        lambda: write.write_roads(out, plan, outlines),
-        lambda: write.write_surfaces(out, water, green),
-        lambda: write.write_grids(out, outlines, admin, rng[10]),
-        lambda: write.write_buildings(out, buildings),
-        lambda: write.write_addresses(out, addresses),
-        lambda: write.write_components(out, components, admin),
-        lambda: write.write_pipes(out, pipes.nodes, pipes.lines),
-        lambda: write.write_stations(out, stations),
-    ]
-    for done, step in enumerate(steps):
-        tell(STAGES[5], done, len(steps) + 1)
-        step()
-    tell(STAGES[5], len(steps), len(steps) + 1)
-    readings = write.write_readings(out, read_stations(stations, rng[11]))
-    made = {
-        "district": len(admin.districts.codes),
-        "street": len(admin.streets.codes),
-        "community": len(admin.communities.codes),
-        "unit_grid": len(admin.grid_codes),
-        "road": len(plan.roads()),
-        "water_area": len(water.codes),
-        "green_area": len(green.codes),
-        "building": len(buildings.code),
-        "address": len(addresses.code),
-        "component": len(components.code),
-        "pipe_node": len(pipes.nodes.code),
-        "pipe_line": len(pipes.lines.start),
-        "station": len(stations),
-        "reading_row": readings,
-    }
+    city = build_city(scale, seed, wanted, tell)
+    reading_rows = _write_files(out, city, seed, tell)
     manifest = Manifest(
         title=_TITLE,
         invented=_INVENTED,
         seed=seed,
         scale=scale,
-        area_km2=round(float(shapely.area(outlines.cells).sum()) / 1e6, 3),
+        area_km2=round(city.area_m2 / 1e6, 3),
         centre=(116.50, 31.74),
-        counts=made,
-        files={
-            **_FILES,
-            **{
-                write.readings_file(n): {"holds": "readings", "columns": "、".join(n.indicators)}
-                for n in NETWORKS
-            },
-        },
+        counts={**city.counts(), "reading_row": reading_rows},
+        files={**_FILES, **_readings_files()},
         readings_time="北京时间 China Standard Time (+08:00), 2025-06-01 00:00 – 2026-05-31 23:00",
     )
     text = json.dumps(asdict(manifest), ensure_ascii=False, indent=1)
     (out / "MANIFEST.json").write_text(text + "\n", encoding="utf-8")
-    tell(STAGES[5], len(steps) + 1, len(steps) + 1)
     return manifest
 
 
-def _wanted(scale: float, counts: Mapping[str, int]) -> dict[str, int]:
-    """How many of each are wanted."""
-    if not LEAST_SCALE <= scale <= MOST_SCALE:
-        raise ValueError(f"scale {scale} is not between {LEAST_SCALE} and {MOST_SCALE}")
-    for layer, count in counts.items():
-        if layer not in FULL_COUNTS or count < 1:
-            raise ValueError(
-                f"count {layer}={count}: expected a positive number of one of {', '.join(FULL_COUNTS)}"
-            )
-    return {layer: int(counts.get(layer, round(full * scale))) for layer, full in FULL_COUNTS.items()}
+def _write_files(out: Path, city: City, seed: int, tell: Progress) -> int:
+    """Write everything; the number of rows of readings."""
+    rng = [np.random.default_rng([seed, part]) for part in (10, 11)]
+    rows = 0
+
+    def readings() -> None:
+        nonlocal rows
+        rows = write.write_readings(out, read_stations(city.stations, rng[1]))
+
+    steps: list[Callable[[], None]] = [
+        lambda: write.write_areas(out, city.admin),
+        lambda: write.write_roads(out, city.plan, city.outlines),
+        lambda: write.write_surfaces(out, city.water, city.green),
+        lambda: write.write_grids(out, city.outlines, city.admin, rng[0]),
+        lambda: write.write_buildings(out, city.buildings),
+        lambda: write.write_addresses(out, city.addresses),
+        lambda: write.write_components(out, city.components, city.admin),
+        lambda: write.write_pipes(out, city.pipes.nodes, city.pipes.lines),
+        lambda: write.write_stations(out, city.stations),
+        readings,
+    ]
+    for done, step in enumerate(steps):
+        tell(WRITING, done, len(steps))
+        step()
+    tell(WRITING, len(steps), len(steps))
+    return rows
+
+
+def _readings_files() -> dict[str, dict[str, str]]:
+    return {
+        write.readings_file(n): {"holds": "readings", "columns": "、".join(n.indicators)} for n in NETWORKS
+    }
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress nobody listens to."""
 
 
 _TITLE = "虚构的样例城市（六安城区位置） / An invented sample city at the place of Lu'an"
