@@ -24,7 +24,7 @@ from sample_data.stations import Station, place_stations
 
 FULL_COUNTS = {"unit_grid": 12_000, "component": 1_000_000, "building": 300_000, "pipe_line": 300_000}
 """What scale 1.0 holds; other scales hold their part."""
-LEAST_SCALE, MOST_SCALE = 0.002, 1.0
+LEAST_SCALE, MOST_SCALE = 0.001, 2.0
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage's name, and how much of it is done, of how much."""

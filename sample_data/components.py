@@ -26,8 +26,8 @@ from sample_data.utilities import Texts
 @dataclass(frozen=True)
 class Row:
     """A class that stands in rows along roads: spacing in metres by road rank (0: not there), place
-    across the road as a part of half its width, sides (2 both, 1 the eastern or northern one, 0 the
-    middle), and whether it also stands on bridges.
+    across the road as a part of half its width, sides (2 both, 1 one of them), and whether it also stands
+    on bridges.
     """
 
     code: str
@@ -47,7 +47,7 @@ ROWS = (
     Row("0130", (0, 0, 110, 48), 0.95, sides=1),
     Row("0131", (0, 0, 140, 75), -0.95, sides=1),
     Row("0404", (60, 48, 60, 90), 0.81),
-    Row("0217", (24, 22, 0, 0), 0.0, sides=0, on_bridges=True),
+    Row("0217", (24, 22, 0, 0), 0.03, sides=1, on_bridges=True),
     Row("0408", (60, 40, 60, 0), 0.60),
     Row("0407", (180, 130, 150, 0), 0.92),
     Row("0106", (70, 64, 64, 70), 0.69),
@@ -234,7 +234,7 @@ def _in_rows(
     low, high = 0.02, 400.0
     for _ in range(40):
         factor = float(np.sqrt(low * high))
-        total = sum(int(_counts(row, road, factor).sum()) * max(row.sides, 1) for row in ROWS)
+        total = sum(int(_counts(row, road, factor).sum()) * row.sides for row in ROWS)
         low, high = (factor, high) if total > wanted else (low, factor)
     placed = _join([_row(plan, road, row, number[row.code], low, rng) for row in ROWS])
     return _some(placed, max(wanted, 0), rng)

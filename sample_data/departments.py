@@ -1,21 +1,20 @@
-"""Which departments and companies own and keep what; codes are this project's own."""
+"""Which departments and companies own and keep what; their codes and names are those of departments.csv."""
 
 from __future__ import annotations
 
-NAMES = {
-    "CG01": "市城市管理局",
-    "ZJ01": "市住房和城乡建设局",
-    "SW01": "市水务公司",
-    "PS01": "市排水管理处",
-    "RQ01": "燃气公司",
-    "DL01": "市供电公司",
-    "TX01": "通信运营商",
-    "LH01": "市园林绿化中心",
-    "HW01": "环境卫生管理处",
-    "JJ01": "市公安局交警支队",
-    "ST01": "市生态环境局",
-    "GH01": "市自然资源和规划局",
-}
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("departments.csv")
+
+
+@lru_cache
+def department_names() -> dict[str, str]:
+    """Chinese name of each department by its code."""
+    with TABLE.open(encoding="utf-8-sig", newline="") as file:
+        return {row["code"]: row["name"] for row in csv.DictReader(file)}
+
 
 _OWNER_BY_CLASS = {
     "0101": "SW01", "0102": "PS01", "0103": "PS01", "0104": "PS01", "0105": "DL01", "0107": "TX01",

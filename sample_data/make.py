@@ -46,7 +46,7 @@ def make_city(
 
     `counts` overrides what the scale gives, by layer id (city.FULL_COUNTS). `progress` hears the stages of
     ALL_STAGES in their order. Equal arguments give equal files.
-    Raises `ValueError` for a scale outside 0.002 … 1.0 or a count that is unknown or not positive.
+    Raises `ValueError` for a scale outside 0.001 … 2.0 or a count that is unknown or not positive.
     """
     wanted = wanted_counts(scale, counts or {})
     tell = progress or _silent

@@ -8,6 +8,7 @@ coordinates of the plan are whole centimetres: what touches, touches exactly.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -120,9 +121,8 @@ class _Cutter:
         self.rng = rng
         self.spacing_m = min(max(480.0 * (scale / 0.02) ** 0.16, 300.0), 900.0)
         self.has_ring = scale >= 0.2
-        first = frame_for(scale)
-        kept = self._kept_share(first)
-        self.frame = frame_for(scale, kept)
+        self.corner = 2 if scale >= 0.5 else 1 if self.has_ring else 0
+        self.frame = self._fitting_frame(scale)
         self.grids = grids
         self.community_most = int(min(max(22 * (scale / 0.02) ** 0.28, 6), 62))
         self.secondary_least = max(14, int(0.55 * self.community_most))
@@ -162,11 +162,29 @@ class _Cutter:
         cuts = low + np.cumsum(steps)[:-1] / steps.sum() * (high - low)
         return [low, *(round(float(c) / ROAD_STEP) * ROAD_STEP for c in cuts), high]
 
+    def _fitting_frame(self, scale: float) -> Frame:
+        """The frame in which the city has its area, though large ones leave out the rectangle's corners.
+
+        How much the corners are depends on the lattice, and that on the frame: a few rounds, the best taken.
+        """
+        share = 1.0
+        tried: list[tuple[float, int, Frame]] = []
+        for _ in range(6):
+            frame = frame_for(scale, share)
+            kept = self._kept_share(frame)
+            tried.append((abs(kept / share - 1.0), len(tried), frame))
+            share = kept
+        return min(tried)[2]
+
     def _kept_share(self, frame: Frame) -> float:
-        """About the part of the rectangle that stays when the corners of a large city are left out."""
-        columns = round(frame.width / self.spacing_m)
-        rows = round(frame.north / self.spacing_m)
-        return 1.0 - 12 / (columns * rows) if self.has_ring else 1.0
+        """The part of the rectangle that stays, by the lattice that the cutting will draw next."""
+        later, self.rng = self.rng, deepcopy(self.rng)
+        columns, rows = self._lattice(frame)
+        self.rng = later
+        kept = sum(
+            self._rectangle(columns, rows, m).area for part in self._meshes(columns, rows) for m in part
+        )
+        return kept / ((columns[-1] - columns[0]) * (rows[-1] - rows[0]))
 
     def _meshes(
         self, columns: list[int], rows: list[int]
@@ -183,9 +201,7 @@ class _Cutter:
         return meshes, strips
 
     def _is_corner(self, i: int, j: int, columns: int, rows: int) -> bool:
-        if not self.has_ring:
-            return False
-        return min(i, columns - 1 - i) + min(j, rows - 1 - j) < 2
+        return min(i, columns - 1 - i) + min(j, rows - 1 - j) < self.corner
 
     def _rectangle(self, columns: list[int], rows: list[int], mesh: tuple[int, int]) -> Rectangle:
         i, j = mesh

@@ -61,7 +61,7 @@ class _Weather:
     def _rain(self, rng: np.random.Generator) -> Floats:
         """Millimetres in each hour: showers that begin by chance, oftener and heavier in early summer."""
         plum = np.exp(-(((self.day_of_year - 182) / 28) ** 2))
-        chance = 0.008 + 0.012 * plum + 0.003 * (1 - self.winter)
+        chance = 0.011 + 0.016 * plum + 0.003 * (1 - self.winter)
         rain = np.zeros(HOURS)
         for start in np.flatnonzero(rng.random(HOURS) < chance).tolist():
             length = int(rng.integers(2, 14))
@@ -105,7 +105,7 @@ def _air(station: Station, w: _Weather, rng: np.random.Generator) -> Series:
     )
     sun = _bump(hour, 15, 4.5) * np.clip(w.warmth, 0, 36) / 30
     ozone = np.clip(
-        26 + 105 * sun * (0.7 + 0.3 * washed) - 0.45 * (no2 - 15) + 14 * noise + 6 * w.stagnant * sun, 3, None
+        36 + 140 * sun * (0.7 + 0.3 * washed) - 0.45 * (no2 - 15) + 14 * noise + 6 * w.stagnant * sun, 3, None
     )
     values = [
         _whole(dust, 2),
@@ -133,7 +133,7 @@ def _water(station: Station, w: _Weather, rng: np.random.Generator) -> Series:
     day = _bump(hour % 24, 15, 5.0)
     values = [
         _decimals(7.75 + 0.13 * slow(60) + 0.16 * day - 0.08 * flush, 2),
-        _decimals(np.clip(saturation * (0.86 + 0.10 * day + 0.05 * slow(40)) - 0.4 * flush, 2.5, None), 2),
+        _decimals(np.clip(saturation * (0.82 + 0.08 * day + 0.045 * slow(40)) - 0.4 * flush, 2.5, None), 2),
         _decimals(np.clip(2.5 + 0.35 * slow(80) + 0.9 * flush, 1.0, None), 2),
         _decimals(np.exp(np.log(0.18) + 0.35 * slow(60) + 0.45 * flush), 3),
         _decimals(np.exp(np.log(0.055) + 0.22 * slow(80) + 0.40 * flush), 3),

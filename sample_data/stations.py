@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sample_data.departments import NAMES
+from sample_data.departments import department_names
 from sample_data.frame import Floats, Frame
 from sample_data.roads import Stretches
 
@@ -106,7 +106,7 @@ def place_stations(
 
 def authority_name(station: Station) -> str:
     """主管部门 of a station."""
-    return NAMES[station.network.authority]
+    return department_names()[station.network.authority]
 
 
 def _on_bank(frame: Frame, share: float, is_east: bool) -> tuple[float, float, str]:

@@ -19,7 +19,7 @@ from sample_data.addresses import Addresses
 from sample_data.admin import Admin, Areas
 from sample_data.buildings import Buildings
 from sample_data.components import Components
-from sample_data.departments import NAMES, authority_of, maintainer_of, owner_of
+from sample_data.departments import authority_of, department_names, maintainer_of, owner_of
 from sample_data.frame import Floats, Ints
 from sample_data.greens import Surfaces
 from sample_data.names import SURNAMES
@@ -170,16 +170,17 @@ def write_components(out: Path, components: Components, admin: Admin) -> None:
     """
     longitude, latitude = points_to_degrees(components.x, components.y)
     kinds, classes = components.class_number, components.classes
+    names = department_names()
     others = [c if maintainer_of(c) != owner_of(c) else "" for c in classes]
     columns: dict[str, pa.Array] = {
         "ObjID": pa.array(components.code),
         "ObjName": _picked([component_class(c, "2013").title for c in classes], kinds),
         "DeptCode1": _picked([authority_of(c) for c in classes], kinds),
-        "DeptName1": _picked([NAMES[authority_of(c)] for c in classes], kinds),
+        "DeptName1": _picked([names[authority_of(c)] for c in classes], kinds),
         "DeptCode2": _picked([owner_of(c) for c in classes], kinds),
-        "DeptName2": _picked([NAMES[owner_of(c)] for c in classes], kinds),
+        "DeptName2": _picked([names[owner_of(c)] for c in classes], kinds),
         "DeptCode3": _picked([c and maintainer_of(c) for c in others], kinds),
-        "DeptName3": _picked([c and NAMES[maintainer_of(c)] for c in others], kinds),
+        "DeptName3": _picked([c and names[maintainer_of(c)] for c in others], kinds),
         "BGID": _picked(admin.grid_codes, components.cell),
         "ObjState": _texts(components.state),
         "Material": _texts(components.material),
