@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from api.app import create_app
+from api.settings import ApiSettings
 from onemap.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,3 +34,12 @@ def test_every_file_a_page_names_exists(page: Path) -> None:
     missing = [name for name in named if not (ROOT / name).exists()]
     missing += [link for link in links if link and not (page.parent / link).exists()]
     assert not missing
+
+
+def test_every_call_is_documented_and_every_documented_call_exists() -> None:
+    app = create_app(ApiSettings(), "postgresql:///never-opened")
+    served = {
+        f"{method.upper()} {path}" for path, calls in app.openapi()["paths"].items() for method in calls
+    } | {"GET /tiles/{layers}/{z}/{x}/{y}.mvt"}  # a plain ASGI path beside the router
+    page = (ROOT / "docs/reference/http.md").read_text()
+    assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", page, re.MULTILINE)) == served
