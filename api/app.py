@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -34,6 +35,7 @@ from api import (
 )
 from api.context import Context
 from api.counters import Counters
+from api.documents import ProblemDocument
 from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
@@ -68,6 +70,11 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 GZIP_FROM_BYTES = 1024
 
+PROBLEM: dict[str, Any] = {
+    "description": "Problem (RFC 9457)",
+    "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
+}
+
 
 def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
     """The application over the database at `database_url`, which is opened when it starts to serve."""
@@ -82,6 +89,8 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(settings, database_url),
         dependencies=[Depends(refuse_unknown)],
+        responses={"4XX": PROBLEM},
+        generate_unique_id_function=lambda route: route.name,
         middleware=_middleware(settings, counters),
         exception_handlers={HTTPException: _answer, RequestValidationError: _answer},
     )

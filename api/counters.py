@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the duration histogram, seconds (Prometheus's customary ones)."""
@@ -44,12 +44,11 @@ class Counters:
             yield f"onemap_request_seconds_count{_labels(route=route)} {total}"
 
 
-def gauge(name: str, help_text: str, values: Mapping[tuple[tuple[str, str], ...], float]) -> Iterable[str]:
-    """A gauge with one line per set of labels."""
+def gauge(name: str, help_text: str, value: float) -> Iterable[str]:
+    """A figure that goes up and down."""
     yield f"# HELP {name} {help_text}"
     yield f"# TYPE {name} gauge"
-    for labels, value in sorted(values.items()):
-        yield f"{name}{_labels(**dict(labels))} {value:g}"
+    yield f"{name} {value:.15g}"
 
 
 def _method(method: str) -> str:
@@ -58,8 +57,6 @@ def _method(method: str) -> str:
 
 
 def _labels(**labels: str) -> str:
-    if not labels:
-        return ""
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     return "{" + inner + "}"
 

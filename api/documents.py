@@ -103,6 +103,32 @@ class LoginDocument(Document):
     account: AccountDocument
 
 
+class ServiceDocument(Document):
+    name: str
+    version: str
+
+
+class SettingsDocument(Document):
+    public_url: str | None
+    cors_origins: list[str]
+    secure_cookies: bool
+    body_limit_bytes: int
+    has_page: bool
+
+
+class StandingDocument(Document):
+    id: str
+    version: int
+    published_at: datetime | None
+
+
+class AboutDocument(Document):
+    service: ServiceDocument
+    software: dict[str, str]
+    settings: SettingsDocument
+    layers: list[StandingDocument]
+
+
 class FeatureDocument(BaseModel):
     """A GeoJSON Feature (RFC 7946)."""
 
@@ -162,6 +188,61 @@ class FoundDocument(Document):
 
 class SearchDocument(Document):
     results: list[FoundDocument]
+
+
+class LinkDocument(Document):
+    href: str
+    rel: str
+    type: str
+    title: str | None = None
+
+
+class FeaturesDocument(Document):
+    """A GeoJSON FeatureCollection (RFC 7946) with the members of OGC API – Features."""
+
+    type: Literal["FeatureCollection"]
+    timeStamp: datetime
+    numberReturned: int
+    numberMatched: int | None = None
+    links: list[LinkDocument]
+    features: list[FeatureDocument]
+
+
+class LandingPageDocument(Document):
+    title: str
+    description: str
+    links: list[LinkDocument]
+
+
+class ConformanceDocument(Document):
+    conformsTo: list[str]
+
+
+class SpatialExtentDocument(Document):
+    bbox: list[tuple[float, float, float, float]]
+    crs: str
+
+
+class ExtentDocument(Document):
+    spatial: SpatialExtentDocument
+
+
+class CollectionDocument(Document):
+    id: str
+    title: str
+    description: str
+    itemType: Literal["feature"]
+    crs: list[str]
+    storageCrs: str
+    extent: ExtentDocument | None = None
+    links: list[LinkDocument]
+    version: int
+
+
+class CollectionsDocument(Document):
+    links: list[LinkDocument]
+    crs: list[str]
+    collections: list[CollectionDocument]
 
 
 class ProblemDocument(BaseModel):

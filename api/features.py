@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.answers import GeoJson, as_geojson, is_known, kept_by, unchanged, version_etag
 from api.context import ContextDep, base_url
-from api.documents import FeatureDocument
+from api.documents import FeatureDocument, FeaturesDocument
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, link, own_url
 from api.ogc_parameters import CRS84, in_crs, parse_bbox, parse_crs
@@ -59,7 +59,7 @@ VersionParameter = Annotated[
 ]
 
 
-@router.get("/items", response_class=GeoJson, openapi_extra=dict(FILTERS))
+@router.get("/items", response_class=GeoJson, response_model=FeaturesDocument, openapi_extra=dict(FILTERS))
 async def get_items(
     request: Request,
     layer_id: LayerId,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from api.answers import Json
 from api.context import ContextDep
+from api.counters import gauge
+from api.documents import AboutDocument
+from api.session import ViewerDep
+from layers.access import scopes_for
 from layers.catalogue import list_layers
 from layers.errors import OneMapError
 
@@ -32,7 +38,40 @@ async def is_ready(context: ContextDep) -> Response:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def count_up(request: Request) -> Response:
+async def count_up(request: Request, context: ContextDep) -> Response:
     """Figures of this process for Prometheus."""
-    lines = request.app.state.counters.lines()
+    cache = context.tiles.cache
+    lines = (
+        *request.app.state.counters.lines(),
+        *gauge("onemap_tile_cache_tiles", "Tiles kept in memory.", len(cache)),
+        *gauge("onemap_tile_cache_bytes", "Memory the kept tiles take.", cache.size_bytes),
+        *gauge("onemap_tile_cache_capacity_bytes", "Memory they may take.", cache.capacity_bytes),
+    )
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+@router.get("/about", response_model=AboutDocument)
+async def describe(context: ContextDep, viewer: ViewerDep) -> Response:
+    """Versions, settings without secrets, and the layers the caller may see."""
+    settings = context.settings
+    return Json(
+        {
+            "service": {"name": "onemap", "version": settings.version},
+            "software": {"python": platform.python_version(), **await context.database.software()},
+            "settings": {
+                "public_url": settings.public_url,
+                "cors_origins": list(settings.cors_origins),
+                "secure_cookies": settings.secure_cookies,
+                "body_limit_bytes": settings.body_limit_bytes,
+                "has_page": settings.web_root is not None,
+            },
+            "layers": [
+                {
+                    "id": scope.layer.id,
+                    "version": scope.layer.version,
+                    "published_at": scope.layer.published_at,
+                }
+                for scope in scopes_for(viewer, context.catalogue.layers())
+            ],
+        }
+    )

@@ -10,6 +10,12 @@ from starlette.responses import Response
 
 from api.answers import VARY, Json
 from api.context import ContextDep, Language, LanguageDep, base_url
+from api.documents import (
+    CollectionDocument,
+    CollectionsDocument,
+    ConformanceDocument,
+    LandingPageDocument,
+)
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS
@@ -57,7 +63,7 @@ router = APIRouter(tags=["ogc"], prefix="/ogc", dependencies=[Depends(_json_only
 
 
 @router.get("", include_in_schema=False)
-@router.get("/")
+@router.get("/", response_model=LandingPageDocument)
 async def get_landing_page(request: Request, language: LanguageDep) -> Json:
     """Where everything is."""
     root = base_url(request)
@@ -79,7 +85,7 @@ async def get_landing_page(request: Request, language: LanguageDep) -> Json:
     )
 
 
-@router.get("/conformance")
+@router.get("/conformance", response_model=ConformanceDocument)
 async def get_conformance() -> Json:
     """The conformance classes this service keeps."""
     return Json({"conformsTo": list(CONFORMS_TO)})
@@ -91,7 +97,7 @@ async def get_definition(request: Request) -> Response:
     return Json(request.app.openapi(), media_type=OPENAPI_JSON)
 
 
-@router.get("/collections")
+@router.get("/collections", response_model=CollectionsDocument)
 async def get_collections(
     request: Request, context: ContextDep, viewer: ViewerDep, language: LanguageDep
 ) -> Json:
@@ -107,7 +113,7 @@ async def get_collections(
     )
 
 
-@router.get("/collections/{layer_id}")
+@router.get("/collections/{layer_id}", response_model=CollectionDocument)
 async def get_collection(
     request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep, language: LanguageDep
 ) -> Json:

@@ -16,6 +16,7 @@ from layers.access import scopes_for
 from layers.errors import NotFound
 from themes.catalogue import known_themes, themes_of
 from themes.style import Scheme, build_style
+from tiles.server import MAX_LAYERS
 
 router = APIRouter(tags=["styles"])
 
@@ -42,7 +43,7 @@ async def get_style(
     def tiles_url(ids: Sequence[str]) -> str:
         return f"{root}/tiles/{','.join(ids)}.json"
 
-    answer = Json(build_style(shown_themes, layers, scheme, tiles_url))
+    answer = Json(build_style(shown_themes, layers, scheme, tiles_url, MAX_LAYERS))
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)

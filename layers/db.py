@@ -106,6 +106,20 @@ class Database:
             async with connection.begin():
                 yield connection
 
+    async def software(self) -> dict[str, str]:
+        """Versions of what the database is made of: `postgresql`, `postgis`, `geos`, `proj`."""
+        asked = {
+            "postgresql": "current_setting('server_version')",
+            "postgis": "postgis_lib_version()",
+            "geos": "postgis_geos_version()",
+            "proj": "split_part(postgis_proj_version(), ' ', 1)",
+        }
+        # The expressions are the literals just above.
+        statement = sqlalchemy.text(f"SELECT {', '.join(asked.values())}")
+        async with self.connect() as connection:
+            row = (await connection.execute(statement)).one()
+        return {name: str(value) for name, value in zip(asked, row, strict=True)}
+
     async def draw(self, statement: str, parameters: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
         """Rows of `statement` (driver text with `%(name)s` places), prepared once per connection."""
         async with translated():

@@ -38,26 +38,28 @@ def build_style(
     layers: Mapping[str, Layer],
     scheme: Scheme,
     tiles_url: Callable[[Sequence[str]], str],
+    most_in_a_tile: int = 16,
 ) -> dict[str, Any]:
     """A MapLibre style (version 8) of `themes`, of those of their layers that are in `layers`.
 
-    One tile source for each theme, at `tiles_url(layer ids)` (a TileJSON address). A layer in two themes
-    is drawn once, from the first. A style layer's `metadata` says its layer (`onemap:layer`), its theme
-    and its order; the style's says each layer's legend.
+    One tile source for each theme, at `tiles_url(layer ids)` (a TileJSON address); more where a theme has
+    more layers than one tile takes. A layer in two themes is drawn once, from the first. A style layer's
+    `metadata` says its layer (`onemap:layer`), its theme and its order; the style's says each layer's legend.
     """
     sources: dict[str, Any] = {}
     drawn: list[dict[str, Any]] = []
     legends: dict[str, Any] = {}
     for theme in themes:
         shown = [i for i in theme.layers if i in layers and i not in legends]
-        if not shown:
-            continue
-        sources[theme.id] = {"type": "vector", "url": tiles_url(shown)}
-        for layer_id in shown:
-            drawing = drawing_of(layers[layer_id])
-            palette = drawing["palette"][scheme]
-            legends[layer_id] = _coloured(drawing.get("legend", []), palette)
-            drawn += (_placed(style_layer, theme.id, layer_id, palette) for style_layer in drawing["layers"])
+        for start in range(0, len(shown), most_in_a_tile):
+            together = shown[start : start + most_in_a_tile]
+            source = theme.id if start == 0 else f"{theme.id}-{start}"
+            sources[source] = {"type": "vector", "url": tiles_url(together)}
+            for layer_id in together:
+                drawing = drawing_of(layers[layer_id])
+                palette = drawing["palette"][scheme]
+                legends[layer_id] = _coloured(drawing.get("legend", []), palette)
+                drawn += [_placed(d, theme.id, source, layer_id, palette) for d in drawing["layers"]]
     drawn.sort(key=lambda style_layer: style_layer["metadata"]["onemap:order"])
     background = {"id": "background", "type": "background", "paint": {"background-color": BACKGROUND[scheme]}}
     return {
@@ -144,14 +146,14 @@ def _made(layer: Layer) -> Drawing:
 
 
 def _placed(
-    style_layer: Mapping[str, Any], source: str, layer_id: str, palette: Mapping[str, str]
+    style_layer: Mapping[str, Any], theme: str, source: str, layer_id: str, palette: Mapping[str, str]
 ) -> dict[str, Any]:
     coloured = _coloured(style_layer, palette)
     metadata = {
         "onemap:order": DEFAULT_ORDER,
         **coloured.get("metadata", {}),
         "onemap:layer": layer_id,
-        "onemap:theme": source,
+        "onemap:theme": theme,
     }
     return {**coloured, "source": source, "source-layer": layer_id, "metadata": metadata}
 
