@@ -66,6 +66,7 @@ GIVES_NO_ROWS = {
     "GET /about",
     "POST /api/v1/login",
     "POST /api/v1/logout",
+    "GET /api/v1/departments",
     "GET /api/v1/me",
     "GET /api/v1/layers",
     "GET /api/v1/layers/{layer_id}",
