@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import shapely
 
+from layers import readings
 from layers.access import Role
 from layers.accounts import Department, create_account, load_departments, make_key
 from layers.catalogue import get_layer, register
 from layers.db import Database
 from layers.model import Field, Layer, Text
 from layers.publish import Batch, publish, stage, withdraw
+from layers.readings import Reading
 
 JINAN, YUAN = "341502", "341503"
 """金安区 (west of 116.50°) and 裕安区 (east)."""
@@ -29,6 +32,8 @@ HIDDEN = "Withdrawn-row"
 RESTRICTED = "Restricted-row"
 UNLIMITABLE = "Unlimitable-row"
 """In a layer that needs a login and has no district field."""
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""When each of the two stations measured."""
 PASSWORD = "correct horse battery"
 
 
@@ -127,6 +132,14 @@ CITY: Mapping[str, list[Row]] = {
         pipe_class=("JS", "WS"),
         district_code=(JINAN, YUAN),
     ),
+    "station": _two(
+        shapely.Point(WEST, LAT),
+        shapely.Point(EAST, LAT),
+        code=("A1", "A2"),
+        name=("西站", f"东站 {OTHER_DISTRICT}"),
+        kind=("air", "air"),
+        district_code=(JINAN, YUAN),
+    ),
     "secret_site": [(shapely.Point(WEST, LAT), {"code": "S1", "name": RESTRICTED})],
     "depot": [(shapely.Point(WEST, LAT), {"code": "D1", "name": UNLIMITABLE})],
     "old_site": [(shapely.Point(WEST, LAT), {"code": "O1", "name": HIDDEN})],
@@ -165,6 +178,7 @@ async def build_city(url: str) -> dict[str, str]:
             db, [await stage(db, await get_layer(db, i), [_batch(CITY[i])]) for i in CITY], by="test"
         )
         await withdraw(db, "old_site", by="test")
+        await readings.add(db, [Reading(code, "pm2_5", MOMENT, 35.0) for code in ("A1", "A2")])
         await load_departments(
             db, [Department("CG01", "城管局"), Department("ZJ01", "住建局"), Department("GH01", "规划局")]
         )
