@@ -45,6 +45,13 @@ BAD_BODIES: list[bytes] = [
     *(b"[" * 100_000, b'{"a":' * 50_000, b'{"lon":' + b"9" * 10_000 + b"}", b'{"a":1,"a":2}'),
     b"\xef\xbb\xbf{}",
 ]
+FORM_PARTS: list[bytes] = [
+    *(b"", b"nonsense", b"Content-Disposition: form-data\r\n\r\nx", b"\xff\xfe\x00"),
+    b'Content-Disposition: form-data; name="lon"\r\n\r\n\xff\xfe',
+    b'Content-Disposition: form-data; name="photos"; filename="a.png"\r\n\r\nno picture',
+    b'Content-Disposition: form-data; name="photos"; filename="../../a\x00.png"\r\n\r\n',
+    b'Content-Disposition: form-data; name="\r\nlat"\r\n\r\n1',
+]
 CONTENT_TYPES = ["application/json", "text/plain", "application/xml", "multipart/form-data", "", "x/\xff"]
 
 GOOD: dict[str, str] = {
@@ -104,6 +111,8 @@ def bodies(operation: dict[str, Any], whole: dict[str, Any]) -> Iterator[tuple[b
         yield body, "application/json"
     for content_type in CONTENT_TYPES:
         yield b"{}", content_type
+    for part in FORM_PARTS:
+        yield b"--edge\r\n" + part + b"\r\n--edge--\r\n", "multipart/form-data; boundary=edge"
     members = _members(operation, whole)
     for name in members:
         for bad in BAD_JSON:
@@ -123,6 +132,7 @@ def _members(operation: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]
 def _good(name: str, told: dict[str, Any]) -> Any:
     ring = [[116.4, 31.7], [116.6, 31.7], [116.6, 31.8], [116.4, 31.7]]
     by_name = {"geometry": {"type": "Polygon", "coordinates": [ring]}, "crs": "cgcs2000", "action": "file"}
+    by_name |= {"lon": 116.49, "lat": 31.74, "class_code": "06010", "points": [[116.49, 31.74]]}
     by_type = {"integer": 1, "number": 1.0, "string": "x", "array": [], "object": {}, "boolean": True}
     return told.get("default", by_name.get(name, by_type.get(told.get("type", ""))))
 
