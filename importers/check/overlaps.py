@@ -37,7 +37,7 @@ class Shapes:
         self._owners: list[Positions] = []
         self._seen = 0
         self._standing: NDArray[np.object_] = np.empty(0, dtype=object)
-        self._joined: tuple[pa.ChunkedArray, Floats, NDArray[np.uint64], Positions] | None = None
+        self._joined: tuple[pa.Array, Floats, NDArray[np.uint64], Positions] | None = None
 
     def feed(self, portion: Portion) -> None:
         """Keeps the valid areas of a batch."""
@@ -56,7 +56,7 @@ class Shapes:
 
     def _keep(self, geometry: Geometries, signatures: NDArray[np.uint64], owners: Positions) -> None:
         if len(geometry):
-            self._wkb.append(pa.array(shapely.to_wkb(shapely.force_2d(geometry)), pa.binary()))
+            self._wkb.append(pa.array(shapely.to_wkb(shapely.force_2d(geometry)), pa.large_binary()))
             self._bounds.append(shapely.bounds(geometry))
             self._signatures.append(signatures)
             self._owners.append(owners.astype(np.intp))
@@ -87,10 +87,11 @@ class Shapes:
         """The code of a standing row."""
         return str(self._standing[-1 - owner])
 
-    def _all(self) -> tuple[pa.ChunkedArray, Floats, NDArray[np.uint64], Positions]:
+    def _all(self) -> tuple[pa.Array, Floats, NDArray[np.uint64], Positions]:
         if self._joined is None or len(self._joined[3]) != len(self):
             self._joined = (
-                pa.chunked_array(self._wkb, pa.binary()),
+                # in one piece: taking two of a million from many chunks costs milliseconds each time
+                pa.chunked_array(self._wkb, pa.large_binary()).combine_chunks(),
                 np.concatenate([np.empty((0, 4)), *self._bounds]),
                 np.concatenate([np.empty(0, np.uint64), *self._signatures]),
                 np.concatenate([np.empty(0, np.intp), *self._owners]),

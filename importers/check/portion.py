@@ -16,10 +16,12 @@ from importers.check.plane import Vertices, lengths_m, only, roughly_m2, vertice
 from importers.check.signature import signatures
 from layers.model import Layer
 
+_NONE = np.array(None, dtype=object)
+
 
 def there(values: NDArray[np.object_]) -> Mask:
     """(n,) True where a value is not None."""
-    return np.fromiter((value is not None for value in values.tolist()), bool, len(values))
+    return np.asarray(np.not_equal(values, _NONE), dtype=np.bool_)
 
 
 class Texts:
