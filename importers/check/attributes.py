@@ -222,8 +222,9 @@ def _of(portion: Portion, field: Field, zh: str, en: str) -> Say:
 
     def said(position: int) -> Said:
         value = texts.at(position)
+        shown = repr(value)[1:-1]
         return Said(
-            f"字段“{field.title.zh}”的值{value!r}{zh}", f"{field.name!r} {en}: {value!r}", value, field.name
+            f"字段“{field.title.zh}”的值“{shown}”{zh}", f"{field.name!r} {en}: {value!r}", shown, field.name
         )
 
     return said

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import shapely
 
 from importers.check.ledger import Tally
+from importers.check.mend_report import MendReport
 from importers.check.model import DIMENSIONS, SEVERITIES, Finding, Severity
 from importers.check.score import Score
 from layers.model import Text
@@ -22,7 +23,7 @@ class CheckReport:
     """The outcome for one layer.
 
     `tallies`: every rule that applies, with exact totals, asked or not. `findings`: the first ones of each
-    rule. `filled`: field → rows that have a value. `mended`: mending → how often (`importers.check.mend`).
+    rule. `filled`: field → rows that have a value. `mended`: what was put right before it was looked at.
     """
 
     layer_id: str
@@ -35,7 +36,7 @@ class CheckReport:
     score: Score
     seconds: float = 0.0
     file: str = ""
-    mended: Mapping[str, int] = field(default_factory=dict)
+    mended: MendReport | None = None
 
     def total(self, severity: Severity) -> int:
         """How many findings of this severity there are, kept or not."""
@@ -70,7 +71,7 @@ class CheckReport:
                 {"field": n, "title": self.field_titles[n]._asdict(), "filled": c, "of": self.rows}
                 for n, c in self.filled.items()
             ],
-            "mended": dict(self.mended),
+            "mended": None if self.mended is None else self.mended.to_json(),
             "findings": [_finding_json(f, self.severity(f)) for f in self.findings],
             "findings_left_out": sum(t.found for t in self.tallies) - len(self.findings),
         }

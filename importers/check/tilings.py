@@ -38,8 +38,12 @@ def _is_grid(layer: Layer) -> bool:
     return layer.id == "unit_grid"
 
 
-OVERLAP = Rule("TOP-01", "error", "consistency", Text("相邻面重叠", "areas overlap"), _SOURCE, _tiles)
-GAP = Rule("TOP-02", "error", "consistency", Text("存在缝隙", "gap between areas"), _SOURCE, _tiles)
+OVERLAP = Rule(
+    "TOP-01", "error", "consistency", Text("相邻面重叠", "areas overlap"), _SOURCE, _tiles, mend="tile"
+)
+GAP = Rule(
+    "TOP-02", "error", "consistency", Text("存在缝隙", "gap between areas"), _SOURCE, _tiles, mend="tile"
+)
 BEYOND = Rule(
     "TOP-03",
     "error",
