@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,17 +56,14 @@ def match(source: Source, layer: Layer, said: Mapping[str, str] | None = None) -
     taken = _said(source, layer, said or {})
     dropped = {column for column, name in (said or {}).items() if name == ""}
     left = [c for c in columns if c not in taken.values() and c not in dropped]
-    by_name: dict[str, str] = {}
-    for column in reversed(left):
-        by_name[folded(column)] = column
-    for field in layer.fields:
-        if field.name in taken:
-            continue
-        for name in _names(field):
-            column = by_name.get(folded(name)) or _uncut(source, name, left)
-            if column is not None and column not in taken.values():
-                taken[field.name] = column
-                break
+    exactly = {column: column for column in left}
+    loosely = {folded(column): column for column in reversed(left)}
+    for find in (
+        exactly.get,
+        lambda name: loosely.get(folded(name)),
+        lambda name: _uncut(source, name, left),
+    ):
+        _take(layer, find, taken)
     pairs = tuple(
         Pair(field, taken[field.name], _header_factor(taken[field.name], field))
         for field in layer.fields
@@ -127,6 +124,18 @@ def missing(layer: Layer, columns: Mapping[str, pa.Array], size: int) -> list[Me
         if rows.any():
             found.append(Mended(field.name, rows))
     return found
+
+
+def _take(layer: Layer, find: Callable[[str], str | None], taken: dict[str, str]) -> None:
+    """Gives each field that has no column yet the first that `find` knows by one of its names."""
+    for field in layer.fields:
+        if field.name in taken:
+            continue
+        for name in _names(field):
+            column = find(name)
+            if column is not None and column not in taken.values():
+                taken[field.name] = column
+                break
 
 
 def _said(source: Source, layer: Layer, said: Mapping[str, str]) -> dict[str, str]:

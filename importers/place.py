@@ -61,6 +61,10 @@ _BESIDE = 0.05
 _SAMPLE = 20_000
 
 
+_Sampled = tuple[Source, NDArray[np.float64], NDArray[np.float64]]
+"""A source, and coordinates of its first shapes as it gives them."""
+
+
 class Columns(NamedTuple):
     """The columns that hold the place: `x` and `y`, or `wkt`."""
 
@@ -211,9 +215,8 @@ def _with_crs(
             source, crs=CGCS2000, crs_found=Found("EPSG:4490", "经纬度", "longitude and latitude")
         )
     elif source.crs is None:
-        source = _guessed(source, x, y, options, assume_degrees, city)
-        x, y = _sample(source)
-    source = _axes(source, x, y, options)
+        source, x, y = _guessed(source, x, y, options, assume_degrees, city)
+    source, x, y = _axes(source, x, y, options)
     if x.size:
         _check_fit(source, x, y)
     return _in_frame(source, options.frame)
@@ -259,10 +262,10 @@ def _guessed(
     options: ImportOptions,
     assume_degrees: bool,
     city: BoundingBox | None,
-) -> Source:
+) -> _Sampled:
     """`source` with the one reference system that its numbers allow; raises `UnknownPlace`."""
     if assume_degrees or not x.size or _share((np.abs(x) <= 180) & (np.abs(y) <= 180)) >= _MOST:
-        return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y))
+        return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y)), x, y
     guess = guess_gauss(x, y) if city is None else guess_gauss(x, y, home=_middle(city))
     if guess is None:
         raise _cannot_place(source, x, y)
@@ -278,7 +281,7 @@ def _guessed(
             " so it can be no other"
         )
     source = replace(source, crs=crs, crs_found=Found(describe(crs), zh, en))
-    return _flipped(source) if guess.swapped and options.swapped is None else source
+    return (_flipped(source), y, x) if guess.swapped and options.swapped is None else (source, x, y)
 
 
 def _degrees_found(x: NDArray[np.float64], y: NDArray[np.float64]) -> Found:
@@ -314,12 +317,12 @@ def _lies_in(box: BoundingBox, crs: CRS, x: NDArray[np.float64], y: NDArray[np.f
     return _share(inside & (lat >= box.south - _BESIDE) & (lat <= box.north + _BESIDE)) >= _MOST
 
 
-def _axes(source: Source, x: NDArray[np.float64], y: NDArray[np.float64], options: ImportOptions) -> Source:
+def _axes(source: Source, x: NDArray[np.float64], y: NDArray[np.float64], options: ImportOptions) -> _Sampled:
     """Exchanges the axes if told to; raises `UnknownPlace` if degrees look exchanged and nobody spoke."""
     if options.swapped:
-        return _flipped(source)
+        return _flipped(source), y, x
     if options.swapped is False or source.crs is None or not x.size:
-        return source
+        return source, x, y
     if source.crs.is_geographic:
         beyond = _share((np.abs(y) > 90) & (np.abs(x) <= 90))
         china = _share(_within(x, _CHINA_LAT) & _within(y, _CHINA_LON))
@@ -336,8 +339,8 @@ def _axes(source: Source, x: NDArray[np.float64], y: NDArray[np.float64], option
     elif source.crs.is_projected:
         guess = guess_gauss(x, y)
         if guess is not None and guess.swapped and not _lands(source.crs, x, y) and _lands(source.crs, y, x):
-            return _flipped(source)
-    return source
+            return _flipped(source), y, x
+    return source, x, y
 
 
 def _check_fit(source: Source, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
@@ -346,7 +349,7 @@ def _check_fit(source: Source, x: NDArray[np.float64], y: NDArray[np.float64]) -
     if source.crs.is_geographic:
         if _share((np.abs(x) <= 180) & (np.abs(y) <= 90)) >= 1 - _MOST:
             return
-    elif _lands(source.crs, x, y) or _lands(source.crs, y, x):
+    elif _lands(source.crs, x, y):
         return
     guess = guess_gauss(x, y)
     hint_zh = f"；{guess.evidence_zh}" if guess else ""

@@ -51,6 +51,7 @@ def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS
 
     `seen` holds the keys of the parts of the same layer that came before.
     """
+    seen.begin(plan.source.title)
     for note in plan.source.notes:
         _note(counted.tally, note.rule, note.zh, note.en, note.times)
     for chunk in plan.source.read(rows):
@@ -141,14 +142,10 @@ class _Rows:
         if not repeated.any():
             return
         for position in np.flatnonzero(repeated)[: max(self.tally.wants("key.repeated"), 0)]:
-            earlier = int(first[position])
-            self._find(
-                "key.repeated",
-                int(position),
-                self.layer.key,
-                None,
-                Text(f"标识与第 {earlier} 行重复", f"the key repeats that of row {earlier}"),
-            )
+            row, file = seen.where(int(first[position]))
+            zh = f"标识与“{file}”第 {row} 行重复" if file else f"标识与第 {row} 行重复"
+            en = f"the key repeats that of row {row}" + (f" in {file}" if file else "")
+            self._find("key.repeated", int(position), self.layer.key, None, Text(zh, en))
         self.tally.count("key.repeated", int(repeated.sum()))
         self.gone |= repeated
 

@@ -26,6 +26,8 @@ from importers.options import ImportOptions
 from importers.source import Chunk, Found, Note, Source, Trouble
 
 DELIMITERS = (",", "\t", ";", "|", "，")
+MOST_LINES = 200
+"""Line ends in one cell; more are not an address or a note but the rest of the file."""
 _BYTES_PER_ROW = 256
 """A guess that turns rows per chunk into the block size the reader wants."""
 _BLOCK = 4 * 1024 * 1024
@@ -140,6 +142,7 @@ def _read(path: Path, file: str, shape: _Shape, rows: int) -> Iterator[Chunk]:
                 numbers = _numbers(following, batch.num_rows, skipped)
                 if batch.num_rows:
                     following = int(numbers[-1]) + 1
+                _check_quotes(batch, numbers, path, file)
                 before = [t for t in skipped if t.row < following]
                 skipped[:] = [t for t in skipped if t.row >= following]
                 yield _chunk(batch, shape.names, numbers, before)
@@ -154,6 +157,26 @@ def _read(path: Path, file: str, shape: _Shape, rows: int) -> Iterator[Chunk]:
                 found=cause,
                 expected="a delimited table",
             ) from error
+
+
+def _check_quotes(batch: pa.RecordBatch, numbers: NDArray[np.int64], path: Path, file: str) -> None:
+    """Raises `Unreadable` for a cell that swallowed the lines after it because its quote is left open."""
+    for array in batch.columns:
+        several = pc.fill_null(pc.match_substring(array, "\n"), False)
+        if not pc.any(several).as_py():
+            continue
+        lines = pc.count_substring(array.filter(several), "\n")
+        odd = sum(block.count(b'"') for block in _blocks(path)) % 2 == 1
+        if odd or pc.max(lines).as_py() > MOST_LINES:
+            row = int(numbers[several.to_numpy(zero_copy_only=False)][-1])
+            raise Unreadable(
+                file,
+                f"第 {row} 行有引号没有闭合，后面的行被并入了一个单元格",
+                f"row {row}: a quote is left open and the lines after it run into one cell",
+                found="an open quote",
+                expected="a closing quote",
+                row=row,
+            )
 
 
 def _numbers(first: int, count: int, skipped: list[Trouble]) -> NDArray[np.int64]:

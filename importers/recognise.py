@@ -15,13 +15,19 @@ from typing import NamedTuple
 from importers.derive import derivable
 from importers.match import Matching, match
 from importers.names import folded
+from importers.options import ImportOptions
+from importers.place import place_columns
 from importers.source import Found, Source
 from layers.model import LAYER_ID, GeometryType, Layer
 
 ENOUGH = 0.5
-"""A file is recognised from this score on: half its columns, or a third of them and its name."""
-NAME_WEIGHT = 0.35
-COVERED_WEIGHT = 0.2
+"""A file is recognised from this score on: by most of its columns, or by two fifths of them and its name."""
+NAME_WEIGHT = 0.3
+COVERED_WEIGHT = 0.1
+"""Of the score: a word in the name, and the share of the layer's fields that are there. The rest is the
+share of the file's columns that are fields."""
+LEAST_FIELDS = 4
+"""Fields that must match where the name says nothing: a code and a name alone are anything."""
 
 _FITS: dict[str, tuple[GeometryType, ...]] = {
     "Point": ("Point",),
@@ -94,13 +100,13 @@ def _score(source: Source, layer: Layer, names: Sequence[str], said: Mapping[str
     needed = {f.name for f in layer.fields if f.required or f.name == layer.key}
     if not needed <= have | derivable(layer.id, have):
         return None
-    columns = [c for c in source.schema.names if c != source.row_id]
-    if not columns:
-        return None
-    own_fields = [f.name for f in layer.fields]
-    share = len(matching.pairs) / len(columns)
-    covered = len(matching.pairs) / len(own_fields)
+    place = place_columns(source, ImportOptions())
+    columns = [c for c in source.schema.names if c != source.row_id and (not place or c not in place.used)]
     word = _word(layer, names)
+    if not columns or (word is None and len(matching.pairs) < LEAST_FIELDS):
+        return None
+    share = min(1.0, len(matching.pairs) / len(columns))
+    covered = len(matching.pairs) / len(layer.fields)
     score = share * (1 - NAME_WEIGHT - COVERED_WEIGHT) + covered * COVERED_WEIGHT
     score += NAME_WEIGHT * min(1.0, 0.8 + 0.05 * len(word)) if word else 0.0
     zh = f"{len(columns)} 列中 {len(matching.pairs)} 列对应图层字段" + (f"，名称含“{word}”" if word else "")
