@@ -1,6 +1,7 @@
 """A layer made from a stranger's file: its fields, types, key and geometry type, read off the data.
 
-Chinese names are kept as they are. Text that looks like numbers stays text where numbers would lose
+Chinese names are kept as they are, and so are the types of formats that have types. In a table of texts
+numbers and dates are recognised, but what looks like a number stays text where a number would lose
 something: leading zeros, more than 15 digits, or a name that says it is a code.
 """
 
@@ -93,7 +94,7 @@ def describe(source: Source, layer_id: str, title: str | None = None) -> Layer:
         if not len(chunk):
             continue
         for name, array in chunk.columns.items():
-            if pa.types.is_string(array.type):
+            if source.is_untyped and pa.types.is_string(array.type):
                 columns[name].see(array)
             if types.get(name) != _declared(array.type):
                 types[name] = "text"
@@ -123,8 +124,7 @@ def _fields(source: Source, columns: dict[str, _Column], types: dict[str, FieldT
         clean = field_name(name, taken)
         taken.append(clean)
         kind = types[name]
-        is_text = pa.types.is_string(source.schema.field(name).type)
-        if is_text and kind == "text":
+        if kind == "text" and source.is_untyped and pa.types.is_string(source.schema.field(name).type):
             kind = columns[name].type(name)
         yield Field(clean, Text(name, name), kind, aliases=() if clean == name else (name,))
 

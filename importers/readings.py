@@ -224,8 +224,18 @@ class _State:
             )
 
 
+_ALSO = {
+    "do": "dissolved_oxygen",
+    "CODcr": "cod",
+    "leqa": "leq",
+    "水位高程": "water_level",
+    "雨量": "rainfall",
+    "降水量": "rainfall",
+}
+"""What tables of readings call indicators besides their titles (GB 3838-2002, GB 3096-2008 symbols)."""
+_BY_CODE = {indicator.code: indicator for indicator in INDICATORS}
 _BY_NAME = {
     folded(name): indicator
     for indicator in reversed(INDICATORS)
-    for name in (indicator.en, indicator.zh, indicator.code)
-}
+    for name in (indicator.en, *indicator.zh.split(), indicator.zh, indicator.code)
+} | {folded(name): _BY_CODE[code] for name, code in _ALSO.items() if code in _BY_CODE}

@@ -76,7 +76,7 @@ _ALL = (
     # readings
     Rule("reading.no_station", "refused", "站点不在监测站图层中", "the station is not in the station layer"),
     Rule("reading.indicator", "refused", "监测指标无法识别", "the indicator is not known"),
-    Rule("reading.repeated", "refused", "同一站点、指标、时间重复", "station, indicator, time occur twice"),
+    Rule("reading.repeated", "noted", "同一时刻重复，以后者为准", "given twice; the later one counts"),
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in _ALL}

@@ -102,6 +102,11 @@ class Source:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_untyped(self) -> bool:
+        """True for formats whose cells have no declared type (text, sheets)."""
+        return self.format in ("CSV", "XLSX")
+
+    @property
     def title(self) -> str:
         """The file and, where it says more, the table in it."""
         stem = Path(self.file).name.split(".")[0]
