@@ -2,7 +2,7 @@
 import { reactive } from 'vue'
 import * as api from '@/api'
 import type { Feature, LayerFeatures, Located } from '@/api'
-import { shownLayers } from '@/layers/state'
+import { layerById, shownLayers } from '@/layers/state'
 import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
 import { open } from '@/shell/panes'
@@ -57,7 +57,7 @@ export async function lookAt(lon: number, lat: number): Promise<void> {
         : { layers: [] },
     ])
     here.located = located
-    here.groups = inTreeOrder(found.layers.filter((group) => group.features.length > 0))
+    here.groups = inTreeOrder(found.layers.map(withoutNeighbours).filter((group) => group.features.length > 0))
     const [first] = here.groups
     if (first?.features[0]) choose(first.layer, first.features[0])
   } catch (error) {
@@ -81,6 +81,12 @@ export function forget(): void {
   Object.assign(here, { place: null, located: null, groups: [], chosen: null, loading: false, problem: '' })
   markPlace(null)
   highlight(null)
+}
+
+/** An area holds the place or it does not; its neighbours within reach of a fingertip are not meant. */
+function withoutNeighbours(group: LayerFeatures): LayerFeatures {
+  if (layerById(group.layer)?.geometry_type !== 'MultiPolygon') return group
+  return { ...group, features: group.features.filter((feature) => !feature.distance_m) }
 }
 
 /** Small things first: whoever clicks a lamp in a district means the lamp. */
