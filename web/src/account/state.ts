@@ -14,6 +14,11 @@ export async function recognise(): Promise<void> {
   session.asked = true
 }
 
+/** A session that ended on the server ends here too. */
+api.whenUnknown.tell = () => {
+  if (isLoggedIn.value) void recognise().catch(() => undefined)
+}
+
 export async function logIn(name: string, password: string): Promise<void> {
   session.account = await api.logIn(name, password)
   loginDialog.open = false

@@ -28,6 +28,9 @@ export class Unreachable extends Error {
 /** Whether the last request reached the service; the page shows a quiet banner when it did not. */
 export const connection = reactive({ lost: false })
 
+/** Told when the service does not know us (any more); set by whoever keeps the account. */
+export const whenUnknown = { tell: () => {} }
+
 export interface Ask {
   query?: Record<string, string | number | boolean | null | undefined>
   json?: unknown
@@ -54,6 +57,7 @@ export async function send<T>(method: 'GET' | 'POST', path: string, ask: Ask = {
     throw new Unreachable(error)
   }
   connection.lost = false
+  if (response.status === 401) whenUnknown.tell()
   if (!response.ok) throw await problemOf(response)
   return (response.status === 204 ? undefined : await response.json()) as T
 }

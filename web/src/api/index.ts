@@ -4,6 +4,7 @@ import { send } from './http'
 import type {
   Account,
   CityEvent,
+  Department,
   EventAction,
   EventClass,
   Identified,
@@ -17,7 +18,7 @@ import type {
 } from './types'
 
 export * from './types'
-export { connection, isAbort, Problem, Unreachable } from './http'
+export { connection, isAbort, Problem, Unreachable, whenUnknown } from './http'
 
 // ---- what the map holds
 
@@ -91,9 +92,12 @@ export function readEvent(id: number): Promise<CityEvent> {
   return send('GET', `/api/v1/events/${id}`)
 }
 
-export async function listEventClasses(): Promise<EventClass[]> {
-  const answer = await send<EventClass[] | { classes: EventClass[] }>('GET', '/api/v1/event-classes')
-  return Array.isArray(answer) ? answer : answer.classes
+export function listEventClasses(): Promise<EventClass[]> {
+  return send('GET', '/api/v1/event-classes')
+}
+
+export async function listDepartments(): Promise<Department[]> {
+  return (await send<{ departments: Department[] }>('GET', '/api/v1/departments')).departments
 }
 
 export interface Report {

@@ -125,11 +125,16 @@ export const EVENT_STATES = [
 export type EventState = (typeof EVENT_STATES)[number]
 export type EventAction = 'file' | 'reject' | 'dispatch' | 'handle' | 'return' | 'check' | 'close'
 
+/** A unit cases are dispatched to. */
+export interface Department extends Named {
+  name_en: string
+}
+
 export interface EventClass {
   code: string
-  title: Title | string
+  title: Title
   kind: 'component' | 'event'
-  major?: { code: string; title: Title | string } | Title | string | null
+  major: { code: string; title: Title }
 }
 
 export interface EventPhoto {
@@ -143,7 +148,7 @@ export interface EventStep {
   from_state: EventState | null
   to_state: EventState
   by: string
-  department: Named | string | null
+  department: Named | null
   note: string
   at: string
 }
@@ -151,13 +156,15 @@ export interface EventStep {
 export interface CityEvent {
   id: number
   case_number: string
-  class: { code: string; title: Title | string; kind: 'component' | 'event' }
+  class: EventClass
   state: EventState
   description: string
   address: string
   lon: number
   lat: number
   grid: Named | null
+  /** 0 within the grid; otherwise how far the nearest one is. */
+  grid_distance_m: number
   community: Named | null
   street: Named | null
   district: Named | null
@@ -176,7 +183,7 @@ export interface CityEvent {
 
 export interface Reading {
   indicator: string
-  title: Title | string
+  title: Title
   value: number
   unit: string | null
   observed_at: string
@@ -189,7 +196,7 @@ export interface StationNow {
   lon: number
   lat: number
   values: Reading[]
-  index: { kind: string; value: number | string; level: Title | string | number; color: string } | null
+  index: { kind: 'aqi' | 'water_class'; value: number | string; level: Title; color: string } | null
 }
 
 export interface Series {

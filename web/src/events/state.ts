@@ -68,7 +68,10 @@ function listen(): void {
   source?.close()
   stream.value = 'connecting'
   source = new EventSource(api.EVENT_STREAM)
-  source.addEventListener('open', () => (stream.value = 'live'))
+  source.addEventListener('open', () => {
+    stream.value = 'live'
+    void loadEvents() // what happened before the stream stood
+  })
   source.addEventListener('event', (message) => {
     take(JSON.parse((message as MessageEvent<string>).data) as CityEvent, true)
   })
@@ -96,7 +99,6 @@ export function followEvents(): void {
       stop()
       if (!loggedIn) return
       listen()
-      void loadEvents()
     },
     { immediate: true },
   )

@@ -30,7 +30,7 @@ export const en: Messages = {
   findLayer: 'Find a layer',
   noLayerFound: 'No such layer',
   switchTheme: 'Show or hide every layer of {theme}',
-  needsLogin: 'Log in to see it',
+  moreAfterLogin: 'Log in to see more layers',
   noData: 'no data',
   zoomIn: 'Zoom in',
   zoomOut: 'Zoom out',
@@ -125,6 +125,8 @@ export const en: Messages = {
   photoNumber: 'Photo {n}',
   history: 'History',
   noteFor: 'Note for “{action}”',
+  dispatchTo: 'Dispatch to',
+  byRule: 'By the dispatch rules',
   confirmAction: 'Confirm: {action}',
 
   report: 'Report',
@@ -150,6 +152,8 @@ export const en: Messages = {
   reported: 'Reported as case {number}',
 
   noReadings: 'This station has no readings yet',
+  index_aqi: 'Air quality index',
+  index_water_class: 'Surface water class',
   indicator: 'Indicator',
   span: 'Span',
   span_day: '24 hours',

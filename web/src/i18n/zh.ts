@@ -28,7 +28,7 @@ export const zh = {
   findLayer: '查找图层',
   noLayerFound: '没有匹配的图层',
   switchTheme: '显示或隐藏“{theme}”的全部图层',
-  needsLogin: '登录后可查看',
+  moreAfterLogin: '登录后可查看更多图层',
   noData: '暂无数据',
   zoomIn: '放大',
   zoomOut: '缩小',
@@ -123,6 +123,8 @@ export const zh = {
   photoNumber: '照片 {n}',
   history: '办理过程',
   noteFor: '{action}意见',
+  dispatchTo: '派遣至',
+  byRule: '按派遣规则',
   confirmAction: '确认{action}',
 
   report: '上报',
@@ -148,6 +150,8 @@ export const zh = {
   reported: '已上报，案卷号 {number}',
 
   noReadings: '该站点暂无监测数据',
+  index_aqi: '空气质量指数 AQI',
+  index_water_class: '地表水水质类别',
   indicator: '指标',
   span: '时段',
   span_day: '24 小时',

@@ -2,7 +2,6 @@
 import { computed, reactive, shallowRef } from 'vue'
 import * as api from '@/api'
 import type { Layer, Theme, Title } from '@/api'
-import { isLoggedIn } from '@/account/state'
 
 export interface LegendEntry {
   title: Title
@@ -21,7 +20,7 @@ export interface Group {
 export const catalogue = shallowRef<{ layers: Layer[]; themes: Theme[] }>({ layers: [], themes: [] })
 export const isLoaded = computed(() => catalogue.value.layers.length > 0)
 
-/** Ids of the layers switched on, accessible or not: logging in brings back what was wanted. */
+/** Ids of the layers switched on, seen or not: logging in brings back what was wanted. */
 export const visible = reactive(new Set<string>())
 export const opacity = reactive<Record<string, number>>({})
 
@@ -60,10 +59,6 @@ export function layerById(id: string): Layer | undefined {
   return catalogue.value.layers.find((layer) => layer.id === id)
 }
 
-export function isLocked(layer: Layer): boolean {
-  return layer.access !== 'public' && !isLoggedIn.value
-}
-
 export function isEmpty(layer: Layer): boolean {
   return layer.status !== 'published'
 }
@@ -83,11 +78,11 @@ export const groups = computed<Group[]>(() => {
     .filter((group) => group.layers.length > 0)
 })
 
-/** The layers that are on, that may be seen and that hold something, in the order of the tree. */
+/** The layers that are on and that hold something, in the order of the tree. */
 export const shownLayers = computed(() =>
   groups.value
     .flatMap((group) => group.layers)
-    .filter((layer) => visible.has(layer.id) && !isLocked(layer) && !isEmpty(layer)),
+    .filter((layer) => visible.has(layer.id) && !isEmpty(layer)),
 )
 
 /** West, south, east, north of everything published; null while nothing is. */

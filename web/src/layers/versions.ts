@@ -1,6 +1,7 @@
 /** Watches for layers published anew: their tiles are asked for again without reloading the page. */
 import * as api from '@/api'
 import { renewTiles } from '@/map/city-map'
+import { changedLayers } from './changes'
 import { catalogue } from './state'
 
 const EVERY_MS = 60_000
@@ -19,12 +20,4 @@ async function look(): Promise<void> {
   if (changed.size === 0) return
   catalogue.value = { ...before, layers }
   renewTiles((id) => changed.has(id))
-}
-
-/** Ids whose version or status differs, or that are new. */
-export function changedLayers(before: readonly api.Layer[], now: readonly api.Layer[]): Set<string> {
-  const known = new Map(before.map((layer) => [layer.id, `${layer.version} ${layer.status}`]))
-  return new Set(
-    now.filter((layer) => known.get(layer.id) !== `${layer.version} ${layer.status}`).map((layer) => layer.id),
-  )
 }

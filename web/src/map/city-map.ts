@@ -15,7 +15,6 @@ import { session } from '@/account/state'
 import { t } from '@/i18n'
 import {
   catalogue,
-  isLocked,
   layerById,
   legends,
   loadCatalogue,
@@ -91,7 +90,7 @@ export async function drawStyle(): Promise<void> {
   const drawn = scheme.value
   const style = await api.readStyle(drawn)
   if (drawn !== scheme.value) return
-  assembled = readable(style)
+  assembled = filled(style)
   legends.value = legendsOf(style)
   map.setStyle(arrange(assembled, drawn, choice()), {
     diff: true,
@@ -131,13 +130,9 @@ function choice(): Choice {
   return { visible: new Set(visible), opacity: { ...opacity }, threeD: threeD.value }
 }
 
-/** Leaves out what this viewer may not ask for: a tile of it would only be refused. */
-function readable(style: StyleSpecification): StyleSpecification {
-  const layers = style.layers.filter((drawn) => {
-    const id = layerOf(drawn)
-    const layer = id === null ? undefined : layerById(id)
-    return id === null || !layer || (!isLocked(layer) && layer.status === 'published')
-  })
+/** Leaves out what holds nothing yet. */
+function filled(style: StyleSpecification): StyleSpecification {
+  const layers = style.layers.filter((drawn) => layerById(layerOf(drawn) ?? '')?.status !== 'empty')
   return { ...style, layers }
 }
 

@@ -1,13 +1,11 @@
 /** The few characters that say how a station is. */
 import type { StationNow } from '@/api'
 
-const ROMAN: Record<string, string> = { I: 'Ⅰ', II: 'Ⅱ', III: 'Ⅲ', IV: 'Ⅳ', V: 'Ⅴ' }
-
-/** Roman numerals for water classes (GB 3838), the number itself otherwise; `–` without a reading. */
+/** The index (a number, or a class of GB 3838 in Roman numerals), else the first reading; `–` without one. */
 export function badgeText(station: Pick<StationNow, 'index' | 'values'>): string {
   if (station.index) {
     const { value } = station.index
-    return typeof value === 'number' ? String(Math.round(value)) : (ROMAN[value] ?? value)
+    return typeof value === 'number' ? String(Math.round(value)) : value
   }
   const first = station.values[0]
   return first ? short(first.value) : '–'

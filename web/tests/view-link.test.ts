@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { read, write, type Shared } from '@/map/view-link'
+
+const shared: Shared = {
+  view: { zoom: 16.25, lat: 31.74, lon: 116.5, bearing: -18, pitch: 55 },
+  visible: ['road', 'building'],
+  opacity: { building: 0.6 },
+  threeD: true,
+}
+
+describe('the view in the address bar', () => {
+  it('reads what it wrote', () => expect(read(write(shared))).toEqual(shared))
+
+  it('tells no layers from nothing said about layers', () => {
+    expect(read('#14/31.7/116.5').visible).toBeNull()
+    expect(read('#14/31.7/116.5&on=').visible).toEqual([])
+  })
+
+  it.each(['', '#', '#on', '#a/b/c', '#14/91/200', '#14/31.7', '#fade=x:900,:3,y', '#NaN/1/1'])(
+    'makes nothing of %j',
+    (hash) => {
+      const { view, opacity } = read(hash)
+      expect(view).toBeNull()
+      expect(opacity).toEqual({})
+    },
+  )
+})
