@@ -274,6 +274,8 @@ async def _hash(password: str) -> str:
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         expected = f"{MIN_PASSWORD} to {MAX_PASSWORD} characters"
         raise _bad("password", "…", f"密码应为 {MIN_PASSWORD} 至 {MAX_PASSWORD} 个字符", expected)
+    if not password.isprintable():
+        raise _bad("password", "…", "密码含有不可见字符", "printable characters")
     # Argon2 takes tens of milliseconds on purpose; the event loop must not wait for it.
     return await asyncio.to_thread(_hasher.hash, password)
 
@@ -281,7 +283,7 @@ async def _hash(password: str) -> str:
 def _verify(hashed: str, password: str) -> bool:
     try:
         return _hasher.verify(hashed, password[:MAX_PASSWORD])
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
 
 
@@ -370,7 +372,7 @@ def _viewer(account: Account) -> Viewer:
 
 
 def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 def _bad(field: str, value: str, zh: str, expected: str) -> BadRequest:

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from layers import schema
 from layers.db import Database
 from layers.description import check, from_json, known_layers, to_json
-from layers.errors import Conflict, NotFound, Unavailable
-from layers.model import BoundingBox, Layer, Version
+from layers.errors import Conflict, NotFound, OneMapError
+from layers.model import LAYER_ID, BoundingBox, Layer, Version
 from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
 from layers.tables import ensure_indexes, ensure_tables
 
@@ -69,6 +69,11 @@ async def register(db: Database, layer: Layer) -> Layer:
     impossible description, `Conflict` if a published field or the geometry type would change its type.
     """
     check(layer)
+    async with db.connect() as reading:
+        # Without a lock first: a service that starts must not wait for somebody's publication.
+        standing = await find_layer(reading, layer.id)
+    if standing is not None and to_json(standing) == to_json(layer):
+        return standing
     async with db.begin(timeout_ms=0) as connection:
         # One at a time: CREATE TABLE IF NOT EXISTS of two sessions at once may collide in the catalogue.
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("onemap.register"))))
@@ -103,6 +108,8 @@ async def register_known(db: Database) -> list[Layer]:
 
 async def find_layer(connection: AsyncConnection, layer_id: str, *, for_update: bool = False) -> Layer | None:
     """The layer, or None; `for_update` locks its row to the end of the transaction."""
+    if not LAYER_ID.fullmatch(layer_id):
+        return None
     statement = select(schema.layer).where(schema.layer.c.id == layer_id)
     if for_update:
         statement = statement.with_for_update()
@@ -202,8 +209,9 @@ class Catalogue:
                     await self._read_again(item.subject)
                 else:
                     await self.refresh()
-            except Unavailable as error:
-                # The listening connection has gone too and brings a `Missed` when it is back.
+            except OneMapError as error:
+                # Away: the listening connection has gone too and brings a `Missed` when it is back.
+                # Unreadable: a newer process described it; the layer stays as it was known.
                 _log.warning("the catalogue could not be refreshed: %s", error.en)
 
     async def _read_again(self, layer_id: str) -> None:

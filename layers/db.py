@@ -231,6 +231,14 @@ async def translated() -> AsyncIterator[None]:
         raise
     except (PoolTimeout, sqlalchemy.exc.TimeoutError) as error:
         raise Unavailable("数据库正忙，请稍后重试", "the database is busy; please try again") from error
+    except UnicodeEncodeError as error:
+        raise BadRequest(
+            "文本含有无法存储的字符（孤立的代理码）",
+            "a text holds half a character (a lone surrogate)",
+            field="",
+            value=ascii(error.object)[:80],
+            expected="Unicode text",
+        ) from error
     except sqlalchemy.exc.DBAPIError as error:
         ours = _ours(error.orig)
         if ours is None:

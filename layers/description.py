@@ -31,6 +31,9 @@ KNOWN_DIRECTORY = Path(__file__).parent / "known"
 MAX_NAME_BYTES = 63
 """PostgreSQL cuts longer identifiers (NAMEDATALEN - 1); 21 Chinese characters in UTF-8."""
 
+MAX_FIELDS = 1_000
+"""A table holds 1,600 columns at most, and columns of fields that left a description stay."""
+
 RESERVED_NAMES = frozenset({"_fid", "_key", "_hash", "_from", "_to", "_geom", "_geom_3857", "_row"}) | {
     *("tableoid", "xmin", "xmax", "cmin", "cmax", "ctid")
 }
@@ -131,6 +134,8 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         raise _bad(where, "id", layer.id, "a name without a double underscore")
     if layer.min_zoom > layer.max_zoom:
         raise _bad(where, "min_zoom", layer.min_zoom, f"at most max_zoom, {layer.max_zoom}")
+    if len(layer.fields) > MAX_FIELDS:
+        raise _bad(where, "fields", len(layer.fields), f"at most {MAX_FIELDS} fields")
     seen: dict[str, str] = {}
     for f in layer.fields:
         problem = name_problem(f.name)

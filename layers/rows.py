@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, false, or_, select, un
 from layers.access import Scope
 from layers.errors import BadRequest
 from layers.model import Layer
-from layers.tables import past_table, rows_table
+from layers.tables import beginning, past_table, rows_table
 
 OWN_COLUMNS = ("_fid", "_key", "_geom", "_geom_3857")
 
@@ -71,5 +71,5 @@ def _limited(scope: Scope, table: FromClause, columns: Sequence[str]) -> Select[
 
 
 def _in_districts(column: ColumnElement[Any], districts: Sequence[str]) -> ColumnElement[bool]:
-    # A prefix by LIKE with a bound value uses the text_pattern_ops index.
-    return or_(false(), *(column.startswith(code, autoescape=True) for code in districts))
+    # LIKE with a bound prefix uses the text_pattern_ops index on the same expression.
+    return or_(false(), *(beginning(column).startswith(code, autoescape=True) for code in districts))

@@ -20,11 +20,11 @@ from layers.errors import BadRequest
 from layers.filters import check_number
 from layers.model import BoundingBox, Layer
 from layers.rows import rows
-from layers.tables import search_expression, text_search_fields
+from layers.tables import PREFIX_LENGTH, beginning, search_expression, text_search_fields
 
 MAX_RESULTS = 100
-MAX_LENGTH = 100
-"""Longest query, in characters."""
+MAX_LENGTH = PREFIX_LENGTH
+"""Longest query, in characters: what the index on beginnings can tell."""
 
 _INDEXED = re.compile(r"[a-zA-Z0-9]{3}|[^\W_a-zA-Z0-9]")
 """What has a trigram in `tables.search_expression`: three letters or digits, or one character elsewhere."""
@@ -99,7 +99,7 @@ def _beginning(scope: Scope, text: str, limit: int) -> Select[Any] | None:
     spellings = list(dict.fromkeys((text, text.upper(), text.lower())))
     looks = []
     for name in _searched(scope):
-        column = table.c[name]
+        column = beginning(table.c[name])
         equal = select(table.c._fid).where(column.in_(spellings)).limit(limit)
         begins = (
             select(table.c._fid)

@@ -29,6 +29,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import InternalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable, DropTable
 
@@ -42,6 +43,8 @@ from layers.tables import SRID, column_type, geometry_column
 
 MAX_NAMED = 10
 """How many offending keys an error names."""
+MAX_KEY_LENGTH = 400
+"""Characters of a business key: it is unique by an index, whose entries hold 2.7 kB at most."""
 
 _STAGE_LOCKS = 0x6F6D73  # "oms": the first half of the advisory locks that say a stager lives
 _PYTHON_TYPES: dict[FieldType, tuple[type, ...]] = {
@@ -114,9 +117,12 @@ async def stage(
         await connection.execute(CreateTable(raw))
         await connection.execute(CreateTable(final))
         count = await _copy(connection, layer, raw, batches, on_progress)
-        await _check_coordinates(connection, raw)
+        await _check_places(connection, raw)
         await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{raw.name}"'))
-        await _complete(connection, layer, raw, final)
+        try:
+            await _complete(connection, layer, raw, final)
+        except InternalError as error:  # GEOS gave up: a geometry so broken that it has no point inside
+            raise _unstorable(layer) from error
         await connection.execute(DropTable(raw))
         await _check_keys(connection, layer, final)
         await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{final.name}"'))
@@ -186,13 +192,9 @@ async def _copy(
                 count += len(batch.wkb)
                 if on_progress is not None:
                     on_progress(count)
-    except (psycopg.DataError, psycopg.errors.InternalError_) as error:  # the latter: unreadable WKB
-        raise BadData(
-            f"图层 {layer.id} 中有无法存储的值或几何（类型应为 {layer.geometry_type}，文本不含 NUL 字符）",
-            f"layer {layer.id!r}: a value or geometry cannot be stored (geometry must be "
-            f"{layer.geometry_type}, text must not hold NUL)",
-            layer=layer.id,
-        ) from error
+    except (psycopg.DataError, psycopg.errors.InternalError_, UnicodeEncodeError) as error:
+        # The second: WKB that cannot be read. The third: half a character.
+        raise _unstorable(layer) from error
     return count
 
 
@@ -247,28 +249,37 @@ def _unfit(kind: FieldType, values: Sequence[Any]) -> str | None:
     return None
 
 
-async def _check_coordinates(connection: AsyncConnection, raw: Table) -> None:
-    """Refuses coordinates no place has; the poles have no place in Web Mercator either."""
-    possible = func.ST_MakeEnvelope(-180, -89.99, 180, 89.99, SRID)
+def _unstorable(layer: Layer) -> BadData:
+    return BadData(
+        f"图层 {layer.id} 中有无法存储的值或几何（类型应为 {layer.geometry_type}，文本应为完整的 Unicode）",
+        f"layer {layer.id!r}: a value or geometry cannot be stored (geometry must be a sound "
+        f"{layer.geometry_type}, text whole Unicode characters)",
+        layer=layer.id,
+    )
+
+
+async def _check_places(connection: AsyncConnection, raw: Table) -> None:
+    """Refuses coordinates no place has and empty shapes; the poles have no place in Web Mercator."""
     geometry = raw.c._geom
+    inside = geometry.op("@", is_comparison=True)(func.ST_MakeEnvelope(-180, -89.99, 180, 89.99, SRID))
     corners = [f(geometry) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
     offender = (
-        select(raw.c._row, *corners)
-        .where(geometry.is_not(None), ~geometry.op("@", is_comparison=True)(possible))
-        .order_by(raw.c._row)
-        .limit(1)
+        select(raw.c._row, *corners).where(geometry.is_not(None), ~inside).order_by(raw.c._row).limit(1)
     )
     found = (await connection.execute(offender)).one_or_none()
-    if found is not None:
-        row, west, south, east, north = found
-        place = f"{west:.9g},{south:.9g}" + ("" if west == east else f" … {east:.9g},{north:.9g}")
-        raise BadData(
-            f"第 {row} 行的坐标超出经纬度范围：{place}",
-            f"row {row}: its coordinates are no longitude and latitude: {place}",
-            row=row,
-            value=place,
-            expected="longitude -180…180, latitude -89.99…89.99",
-        )
+    if found is None:
+        return
+    row, west, south, east, north = found
+    place = "EMPTY" if west is None else f"{west:.9g},{south:.9g}"
+    if west is not None and (west, south) != (east, north):
+        place += f" … {east:.9g},{north:.9g}"
+    raise BadData(
+        f"第 {row} 行的坐标超出经纬度范围：{place}",
+        f"row {row}: its coordinates are no longitude and latitude: {place}",
+        row=row,
+        value=place,
+        expected="longitude -180…180, latitude -89.99…89.99",
+    )
 
 
 async def _complete(connection: AsyncConnection, layer: Layer, raw: Table, final: Table) -> None:
@@ -290,6 +301,16 @@ async def _check_keys(connection: AsyncConnection, layer: Layer, final: Table) -
             layer=layer.id,
             field=layer.key,
             count=empty,
+        )
+    longest = int(await connection.scalar(select(func.max(func.length(final.c._key)))) or 0)
+    if longest > MAX_KEY_LENGTH:
+        raise BadData(
+            f"图层 {layer.id} 的标识字段 {layer.key} 有长达 {longest} 个字符的值，最多 {MAX_KEY_LENGTH} 个",
+            f"layer {layer.id!r}: a value of the key field {layer.key!r} has {longest} characters, "
+            f"{MAX_KEY_LENGTH} at most",
+            layer=layer.id,
+            field=layer.key,
+            expected=f"at most {MAX_KEY_LENGTH} characters",
         )
     repeated = await connection.scalars(
         select(final.c._key)

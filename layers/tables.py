@@ -101,6 +101,15 @@ def search_expression(search_fields: tuple[str, ...], table: FromClause) -> Colu
     )
 
 
+PREFIX_LENGTH = 100
+"""Characters of a text that are indexed for "begins with"; a B-tree entry holds 2.7 kB at most."""
+
+
+def beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """The indexed beginning of a text column; what begins with at most `PREFIX_LENGTH` characters shows."""
+    return func.left(column, literal_column(str(PREFIX_LENGTH)), type_=Text())
+
+
 def text_search_fields(layer: Layer) -> tuple[str, ...]:
     """The search fields that hold text."""
     return tuple(n for n in layer.search_fields if (f := layer.field(n)) is not None and f.type == "text")
@@ -143,7 +152,12 @@ def indexes(layer: Layer) -> list[Index]:
     searched = text_search_fields(layer)
     for name in dict.fromkeys((*([layer.district_field] if layer.district_field else ()), *searched)):
         found.append(
-            Index(f"{layer.id}__p{_digest(name)}", rows.c[name], postgresql_ops={name: "text_pattern_ops"})
+            Index(
+                f"{layer.id}__b{_digest(name)}",
+                beginning(rows.c[name]).label("beginning"),
+                postgresql_ops={"beginning": "text_pattern_ops"},
+                _table=rows,  # not found through a label
+            )
         )
     if searched:
         found.append(
@@ -152,7 +166,7 @@ def indexes(layer: Layer) -> list[Index]:
                 search_expression(searched, rows).label("search"),
                 postgresql_using="gin",
                 postgresql_ops={"search": "gin_trgm_ops"},
-                _table=rows,  # not found through a label
+                _table=rows,
             )
         )
     if layer.time_field is not None:

@@ -240,6 +240,9 @@ FAULTY: list[tuple[Batch, str]] = [
     (batch({"code": "a"}, places=[shapely.Point(116, 90)]), "90"),
     (batch({"code": "a"}, places=[shapely.LineString([(116, 31), (117, 32)])]), "geometry"),
     (Batch([b"\x01\x01"], {"code": ["a"]}), "geometry"),
+    (batch({"code": "a"}, places=[shapely.Point()]), "EMPTY"),
+    (batch({"code": "\ud800"}), "Unicode"),
+    (batch({"code": "长" * 401}), "401 characters"),
 ]
 
 
@@ -250,6 +253,20 @@ async def test_what_cannot_be_stored_is_refused_and_named(
     layer = await register(database, shop_layer())
     with pytest.raises(BadData, match=named):
         await stage(database, layer, [batch({"code": "first"}), faulty] if "row" not in named else [faulty])
+
+
+async def test_a_layer_of_any_geometry_takes_points_lines_and_polygons(database: Database) -> None:
+    layer = await register(database, shop_layer(geometry_type="Geometry"))
+    shapes = [*places(116.0), shapely.LineString([(116, 31), (117, 32)]), shapely.box(116, 31, 117, 32)]
+    shapes.append(shapely.GeometryCollection(shapes))
+    rows_ = [{"code": str(n)} for n in range(len(shapes))]
+    assert (await put(database, layer, batch(*rows_, places=list(shapes)))).feature_count == 4
+
+
+async def test_a_long_text_may_stand_in_a_searched_field(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a", "name": "很长" * 5000}))
+    assert layer.version == 1
 
 
 async def test_values_of_every_type_come_back_as_they_went_in(database: Database) -> None:
