@@ -32,6 +32,7 @@ from layers.errors import OneMapError
 from layers.import_runs import begin_run, end_run
 from layers.model import Layer, Text
 from layers.points import keys
+from layers.publish import sweep_stages
 from layers.readings import Reading, add
 
 READINGS = Text("监测数据", "Readings")
@@ -60,6 +61,7 @@ async def import_files(
     def passed_over(path: Path) -> None:
         tell(Step(str(path), "passed_over", 0, None))
 
+    await sweep_stages(db)
     layers = {layer.id: layer for layer in await list_layers(db)} or {la.id: la for la in known_layers()}
     for path in paths:
         progress(Step(path.name, "opening", 0, None))
