@@ -28,6 +28,7 @@ from api import (
     locate,
     login,
     ogc,
+    ogc_tiles,
     search,
     stations,
     styles,
@@ -40,6 +41,7 @@ from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
+from api.tile_operations import TILE_OPERATIONS
 from api.tile_path import TilePath
 from api.tile_selection import Selections
 from api.viewers import Viewers
@@ -64,6 +66,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     styles.router,
     tilejson.router,
     ogc.router,
+    ogc_tiles.router,
     features.router,
 )
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
@@ -79,7 +82,7 @@ PROBLEM: dict[str, Any] = {
 def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
     """The application over the database at `database_url`, which is opened when it starts to serve."""
     counters = Counters()
-    app = FastAPI(
+    app = _Application(
         title="One Map 一张图",
         version=settings.version,
         description="城市一张图：图层、矢量瓦片、空间查询、网格与事件。 A whole city on one map.",
@@ -99,6 +102,14 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
         app.include_router(router)
     app.router.default = WebPage(settings.web_root)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The routes', and the tile addresses, which are answered before the routes."""
+        document = super().openapi()
+        document["paths"].update(TILE_OPERATIONS)
+        return document
 
 
 def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:

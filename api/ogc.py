@@ -19,6 +19,8 @@ from api.documents import (
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS
+from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
+from api.ogc_tiles import REL
 from api.session import ViewerDep
 from layers.access import Scope, scopes_for
 from layers.model import Field, Text
@@ -80,6 +82,8 @@ async def get_landing_page(request: Request, language: LanguageDep) -> Json:
                 link(f"{root}/ogc/conformance", "http://www.opengis.net/def/rel/ogc/1.0/conformance"),
                 link(f"{root}/ogc/collections", "data"),
                 link(f"{root}/ogc/collections", "http://www.opengis.net/def/rel/ogc/1.0/data"),
+                link(f"{root}/ogc/tiles", f"{REL}/tilesets-vector"),
+                link(f"{root}/ogc/tileMatrixSets", f"{REL}/tiling-schemes"),
             ],
         }
     )
@@ -88,7 +92,7 @@ async def get_landing_page(request: Request, language: LanguageDep) -> Json:
 @router.get("/conformance", response_model=ConformanceDocument)
 async def get_conformance() -> Json:
     """The conformance classes this service keeps."""
-    return Json({"conformsTo": list(CONFORMS_TO)})
+    return Json({"conformsTo": [*CONFORMS_TO, *TILES_CONFORM_TO]})
 
 
 @router.get("/api")
@@ -158,6 +162,7 @@ def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any
             link(f"{own}/items", "items", GEOJSON),
             link(f"{own}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", SCHEMA_JSON),
             link(f"{own}/schema", "http://www.opengis.net/def/rel/ogc/1.0/schema", SCHEMA_JSON),
+            link(f"{own}/tiles", f"{REL}/tilesets-vector"),
             link(f"{root}/tiles/{layer.id}.json", "alternate", title="TileJSON"),
         ],
         "version": layer.version,

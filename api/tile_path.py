@@ -1,4 +1,4 @@
-"""`/tiles/{layer[,layer]}/{z}/{x}/{y}.mvt`: the way of a tile, plain ASGI from socket to memory and back.
+"""The way of a tile, plain ASGI from the socket to memory and back.
 
 It stands before the routes, so that a kept tile costs microseconds: no models are made, no dependencies
 worked out, the database is not asked.
@@ -7,10 +7,7 @@ worked out, the database is not asked.
 from __future__ import annotations
 
 import asyncio
-import re
 from functools import lru_cache
-from typing import NamedTuple
-from urllib.parse import parse_qsl
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -19,19 +16,11 @@ from starlette.types import Scope as AsgiScope
 
 from api.context import Context, context_of
 from api.session import viewer_of_request
+from api.tile_address import MEDIA_TYPE, is_tile_address, read_address
 from api.tile_selection import Chosen
-from gis.errors import NoSuchSquare
-from gis.squares import Tile
-from layers.errors import BadRequest, NotFound
 from tiles.cache import EncodedTile
-from tiles.square import Square, mercator_square
+from tiles.square import Square
 
-PREFIX = "/tiles/"
-ROUTE = "/tiles/{layers}/{z}/{x}/{y}.mvt"
-ADDRESS = re.compile(r"/tiles/([^/]+)/(0|[1-9][0-9]?)/(0|[1-9][0-9]{0,8})/(0|[1-9][0-9]{0,8})\.mvt")
-VERSION = re.compile(r"[1-9][0-9]{0,8}")
-
-MEDIA_TYPE = b"application/vnd.mapbox-vector-tile"
 VARY = b"Accept-Encoding, Authorization, Cookie"
 FOR_EVER = b"public, max-age=31536000, immutable"
 ASK_AGAIN = b"public, max-age=0, must-revalidate"
@@ -42,15 +31,6 @@ CLIENT_LEFT = 499
 """Counted, never sent: nobody is there to receive it."""
 
 
-class TileRequest(NamedTuple):
-    """What the address asks for."""
-
-    layers: str
-    square: Square
-    version: int | None
-    token: str | None
-
-
 class TilePath:
     """Answers tiles; whatever else passes on to `app`."""
 
@@ -58,18 +38,21 @@ class TilePath:
         self._app = app
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] != "http" or not path.startswith(PREFIX) or not path.endswith(".mvt"):
+        if scope["type"] != "http" or not is_tile_address(scope["path"]):
             await self._app(scope, receive, send)
             return
-        scope["state"]["route"] = ROUTE
+        scope["state"]["route"] = "(tile)"
         if scope["method"] not in ("GET", "HEAD"):
             await _answer_other_method(scope, send)
             return
-        asked = read_request(path, scope["query_string"])
+        asked = read_address(scope["path"], scope["query_string"])
+        scope["state"]["route"] = asked.route
         context = context_of(scope)
         viewer = await viewer_of_request(scope)
-        chosen = await context.selections.choose(viewer, asked.layers, asked.version)
+        if asked.layers is None:
+            chosen = context.selections.choose_all(viewer)
+        else:
+            chosen = await context.selections.choose(viewer, asked.layers, asked.version)
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:
@@ -80,49 +63,6 @@ class TilePath:
         await answer_tile(
             scope, send, tile, chosen, is_current=asked.token == chosen.token, was_kept=was_kept
         )
-
-
-def read_request(path: str, query: bytes) -> TileRequest:
-    """What `path` and `query` ask for. Raises `NotFound` outside the matrix, `BadRequest` for the query."""
-    found = ADDRESS.fullmatch(path)
-    if found is None:
-        raise NotFound(
-            "瓦片地址应为 /tiles/{图层}/{z}/{x}/{y}.mvt，z、x、y 为整数",
-            "a tile's address is /tiles/{layers}/{z}/{x}/{y}.mvt with whole numbers",
-            expected=ROUTE,
-        )
-    layers, z, x, y = found.groups()
-    try:
-        tile = Tile(int(z), int(x), int(y))
-    except NoSuchSquare as error:
-        raise NotFound(error.zh, error.en, **error.facts) from error
-    version, token = read_query(query) if query else (None, None)
-    return TileRequest(layers, mercator_square(tile), version, token)
-
-
-def read_query(query: bytes) -> tuple[int | None, str | None]:
-    """`version` and `v`; raises `BadRequest` for a version that is no number and for any other name."""
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    for name in given.keys() - {"version", "v"}:
-        raise BadRequest(
-            f"未知的查询参数“{name[:100]}”",
-            f"unknown query parameter {name[:100]!r}",
-            field=name[:100],
-            value=given[name],
-            expected="v, version",
-        )
-    version = given.get("version")
-    if version is None:
-        return None, given.get("v")
-    if not VERSION.fullmatch(version):
-        raise BadRequest(
-            "“version”应为正整数",
-            "'version' should be a positive whole number",
-            field="version",
-            value=version,
-            expected="a positive whole number",
-        )
-    return int(version), given.get("v")
 
 
 async def answer_tile(
@@ -162,7 +102,7 @@ async def answer_tile(
         status = 304
     else:
         body = tile.body_gzip if zipped else tile.identity()
-        headers.append((b"content-type", MEDIA_TYPE))
+        headers.append((b"content-type", MEDIA_TYPE.encode()))
         headers.append((b"content-length", str(len(body)).encode()))
         if zipped:
             headers.append((b"content-encoding", b"gzip"))

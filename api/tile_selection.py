@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from operator import is_
 
-from layers.access import ANONYMOUS, Viewer, scope_for
+from layers.access import ANONYMOUS, Viewer, scope_for, scopes_for
 from layers.catalogue import Catalogue
 from layers.errors import BadRequest, NotAllowed, NotFound, TooMuch
 from layers.model import LAYER_ID, Layer
-from tiles.server import MAX_LAYERS, Selection, select_scopes
+from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, select_scopes
 
 KEPT_AT_MOST = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """`token` names versions, rows and fields together: two that are equal draw the same tiles.
+    """`layers` are those looked at, `selection` those drawn.
 
+    `token` names versions, rows and fields together: two that are equal draw the same tiles.
     `is_public`: an anonymous caller gets the same.
     """
 
@@ -37,6 +39,15 @@ class Selections:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._kept: OrderedDict[tuple[str, int | None, Viewer], Chosen] = OrderedDict()
+
+    def choose_all(self, viewer: Viewer) -> Chosen:
+        """Every published layer `viewer` may see. Raises `TooMuch` if they are too many for one tile."""
+        key = ("", None, viewer)
+        layers = tuple(layer for layer in self._catalogue.layers() if layer.status == "published")
+        kept = self._kept.get(key)
+        if kept is not None and len(kept.layers) == len(layers) and all(map(is_, kept.layers, layers)):
+            return kept
+        return self._keep(key, _choose_all(viewer, layers))
 
     async def choose(self, viewer: Viewer, names: str, version: int | None = None) -> Chosen:
         """The layers called `names` (ids with commas between), as far as `viewer` may see them.
@@ -58,7 +69,10 @@ class Selections:
                 expected="one layer",
             )
         layers = tuple([await self._catalogue.layer(layer_id) for layer_id in ids])
-        chosen = self._kept[key] = _choose(viewer, layers, version)
+        return self._keep(key, _choose(viewer, layers, version))
+
+    def _keep(self, key: tuple[str, int | None, Viewer], chosen: Chosen) -> Chosen:
+        self._kept[key] = chosen
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT_AT_MOST:
             self._kept.popitem(last=False)
@@ -79,6 +93,18 @@ def _choose(viewer: Viewer, layers: tuple[Layer, ...], version: int | None) -> C
         is_public = everyones.key == selection.key
     except (NotAllowed, NotFound):
         is_public = False
+    return _chosen(selection, layers, is_public)
+
+
+def _choose_all(viewer: Viewer, layers: tuple[Layer, ...]) -> Chosen:
+    scopes = scopes_for(viewer, layers)
+    if not scopes:
+        raise NotFound("没有可以查看的图层", "there is no layer you may see")
+    selection = select_scopes(scopes, limit=MAX_LAYERS_OF_ALL)
+    return _chosen(selection, layers, scopes_for(ANONYMOUS, layers) == scopes)
+
+
+def _chosen(selection: Selection, layers: tuple[Layer, ...], is_public: bool) -> Chosen:
     versions = ".".join(str(scope.version) for scope in selection.scopes)
     digest = hashlib.blake2b(selection.key.encode(), digest_size=5).hexdigest()
     return Chosen(selection, layers, is_public, f"{versions}-{digest}")

@@ -18,6 +18,8 @@ from tiles.statement import EXACT_FROM_ZOOM, DrawStatement, compose, is_drawn_at
 
 MAX_LAYERS = 16
 """Layers in one tile; a style needs about ten, and each costs the database a scan."""
+MAX_LAYERS_OF_ALL = 64
+"""Layers in a tile of everything the viewer may see."""
 MAX_STATEMENTS = 2048
 """Composed statements kept (a few kB each)."""
 COMPRESS_ASIDE_BYTES = 64 * 1024
@@ -32,14 +34,14 @@ class Selection:
     key: str
 
 
-def select_scopes(scopes: Sequence[Scope]) -> Selection:
-    """`scopes` as a selection. Raises `TooMuch` above `MAX_LAYERS`, `BadRequest` for none or one twice."""
+def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Selection:
+    """`scopes` as a selection. Raises `TooMuch` above `limit`, `BadRequest` for none or one twice."""
     ids = [scope.layer.id for scope in scopes]
-    if len(ids) > MAX_LAYERS:
+    if len(ids) > limit:
         raise TooMuch(
-            f"一次最多请求 {MAX_LAYERS} 个图层，收到 {len(ids)} 个",
-            f"at most {MAX_LAYERS} layers in one tile, {len(ids)} were asked for",
-            limit=MAX_LAYERS,
+            f"一次最多请求 {limit} 个图层，收到 {len(ids)} 个",
+            f"at most {limit} layers in one tile, {len(ids)} were asked for",
+            limit=limit,
             number=len(ids),
         )
     if not ids or len(set(ids)) < len(ids):
@@ -95,10 +97,10 @@ class TileServer:
 
     def _statement(self, selection: Selection, square: Square) -> DrawStatement | None:
         """What draws the selection at this zoom; None if none of its layers is drawn there."""
-        shown = [scope for scope in selection.scopes if is_drawn_at(scope.layer, square.z)]
+        shown = [scope for scope in selection.scopes if is_drawn_at(scope.layer, square.zoom)]
         if not shown:
             return None
-        exact = square.z >= EXACT_FROM_ZOOM
+        exact = square.zoom >= EXACT_FROM_ZOOM
         # How many are shown tells which: going out, layers only leave.
         key = (selection.key, square.frame, exact, len(shown))
         statement = self._statements.get(key)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from gis.squares import Tile, bounds_3857
+from gis.matrix_sets import WEB_MERCATOR_QUAD, MatrixSet
+from gis.squares import Tile
 
 EXTENT = 4096
 """Units along a tile's side (the customary one of the Mapbox Vector Tile specification 2.1, §4.1)."""
@@ -16,7 +17,10 @@ Frame = Literal[3857, 4490]
 
 
 class Square(NamedTuple):
-    """`bounds` are west, south, east, north in the units of `frame`, without the margin."""
+    """`bounds` are west, south, east, north in the units of `frame`, without the margin.
+
+    `zoom` is the zoom of the Web Mercator quad at the same scale, in which layers say what they show.
+    """
 
     matrix_set: str
     z: int
@@ -24,6 +28,7 @@ class Square(NamedTuple):
     y: int
     frame: Frame
     bounds: tuple[float, float, float, float]
+    zoom: int
 
     @property
     def place(self) -> tuple[str, int, int, int]:
@@ -41,9 +46,12 @@ class Square(NamedTuple):
         return (self.bounds[2] - self.bounds[0]) / EXTENT
 
 
-WEB_MERCATOR_QUAD = "WebMercatorQuad"
+def square_in(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+    """The square at a column and row of a zoom. Raises `NoSuchSquare` outside the matrix."""
+    bounds = matrix_set.bounds(z, column, row)
+    return Square(matrix_set.id, z, column, row, matrix_set.stored, bounds, z + matrix_set.zooms_ahead)
 
 
 def mercator_square(tile: Tile) -> Square:
     """The square of a tile in the Web Mercator quad."""
-    return Square(WEB_MERCATOR_QUAD, *tile, 3857, bounds_3857(tile))
+    return square_in(WEB_MERCATOR_QUAD, *tile)

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.tile_path import accepts_gzip, knows, read_request
+from api.tile_address import read_address
+from api.tile_path import accepts_gzip, knows
 from gis.squares import tile_at
 from layers.accounts import create_account, make_key
 from layers.catalogue import Catalogue
@@ -282,7 +283,7 @@ async def test_a_wrong_address_is_a_problem_document(town: Town) -> None:
 def test_any_address_is_read_or_refused(path: str, query: bytes) -> None:
     for address in (path, f"/tiles/{path}.mvt", f"/tiles/shop/1/{path}/1.mvt"):
         try:
-            asked = read_request(address, query)
+            asked = read_address(address, query)
         except (NotFound, BadRequest):
             continue
         assert asked.square.z <= 24

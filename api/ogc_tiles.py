@@ -1,0 +1,248 @@
+"""OGC API Tiles (20-057): which tile sets there are and how their squares lie.
+
+The tiles themselves are `api.tile_path`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+
+from api.answers import VARY, Json
+from api.context import ContextDep, Language, LanguageDep, base_url
+from api.layers import LayerId
+from api.links import link, own_url
+from api.session import ViewerDep
+from api.tile_address import MEDIA_TYPE, matrix_set_called
+from api.tile_selection import Chosen
+from api.tilejson import DRAWN_TO_ZOOM
+from gis.matrix_sets import MATRIX_SETS, MatrixSet
+from layers.access import Scope
+from layers.model import BoundingBox, Layer
+from tiles.statement import tile_fields
+
+CONFORMS_TO = (
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/dataset-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-selection",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
+)
+REL = "http://www.opengis.net/def/rel/ogc/1.0"
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+DIMENSIONS: Mapping[str, int] = {"Point": 0, "MultiLineString": 1, "MultiPolygon": 2}
+SCHEMA_TYPES: Mapping[str, str] = {"integer": "integer", "number": "number", "boolean": "boolean"}
+"""Of fields as they travel in tiles; all others are text."""
+
+MatrixSetId = Annotated[
+    str, Path(alias="tileMatrixSetId", description="瓦片矩阵集 Tile matrix set", examples=list(MATRIX_SETS))
+]
+
+
+def _json_only(
+    f: Annotated[Literal["json"] | None, Query(description="只有 JSON  JSON only")] = None,
+) -> None:
+    """Clients of other servers send `f=json`; here it changes nothing."""
+
+
+router = APIRouter(tags=["tiles"], prefix="/ogc", dependencies=[Depends(_json_only)])
+
+
+@router.get("/tileMatrixSets")
+async def get_matrix_sets(request: Request, language: LanguageDep) -> Json:
+    """The tile matrix sets in which tiles are drawn."""
+    root = base_url(request)
+    sets = [
+        {
+            "id": one.id,
+            "title": _title(one, language),
+            "crs": one.crs,
+            **({} if one.uri is None else {"uri": one.uri}),
+            "links": [link(f"{root}/ogc/tileMatrixSets/{one.id}", f"{REL}/tiling-scheme")],
+        }
+        for one in MATRIX_SETS.values()
+    ]
+    return _told({"tileMatrixSets": sets, "links": [link(own_url(request), "self")]})
+
+
+@router.get("/tileMatrixSets/{tileMatrixSetId}")
+async def get_matrix_set(name: MatrixSetId, language: LanguageDep) -> Json:
+    """One tile matrix set (OGC 17-083r4)."""
+    found = matrix_set_called(name)
+    return _told(found.document(_title(found, language)))
+
+
+@router.get("/tiles")
+async def get_tile_sets(
+    request: Request, context: ContextDep, viewer: ViewerDep, language: LanguageDep
+) -> Json:
+    """The tile sets of everything the caller may see, one for each matrix set."""
+    chosen = context.selections.choose_all(viewer)
+    return _told(_tile_sets(request, f"{base_url(request)}/ogc", chosen, language))
+
+
+@router.get("/tiles/{tileMatrixSetId}")
+async def get_tile_set(
+    request: Request,
+    name: MatrixSetId,
+    context: ContextDep,
+    viewer: ViewerDep,
+    language: LanguageDep,
+    collections: Annotated[str | None, Query(description="图层标识，逗号分隔 Layer ids")] = None,
+) -> Json:
+    """The tile set of everything the caller may see, or of `collections`, in one matrix set."""
+    if collections is None:
+        chosen = context.selections.choose_all(viewer)
+    else:
+        chosen = await context.selections.choose(viewer, collections)
+    query = "" if collections is None else f"&collections={collections}"
+    found = matrix_set_called(name)
+    return _told(_tile_set(request, f"{base_url(request)}/ogc", found, chosen, language, query))
+
+
+@router.get("/collections/{layer_id}/tiles")
+async def get_layer_tile_sets(
+    request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep, language: LanguageDep
+) -> Json:
+    """The tile sets of one layer, one for each matrix set."""
+    chosen = await context.selections.choose(viewer, layer_id)
+    own = f"{base_url(request)}/ogc/collections/{layer_id}"
+    return _told(_tile_sets(request, own, chosen, language))
+
+
+@router.get("/collections/{layer_id}/tiles/{tileMatrixSetId}")
+async def get_layer_tile_set(
+    request: Request,
+    layer_id: LayerId,
+    name: MatrixSetId,
+    context: ContextDep,
+    viewer: ViewerDep,
+    language: LanguageDep,
+) -> Json:
+    """The tile set of one layer in one matrix set."""
+    chosen = await context.selections.choose(viewer, layer_id)
+    own = f"{base_url(request)}/ogc/collections/{layer_id}"
+    return _told(_tile_set(request, own, matrix_set_called(name), chosen, language))
+
+
+def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -> Mapping[str, Any]:
+    title = _titles(chosen, language)
+    return {
+        "links": [link(own_url(request), "self")],
+        "tilesets": [
+            {
+                "title": f"{title} · {one.id}",
+                "dataType": "vector",
+                "crs": one.crs,
+                **({} if one.uri is None else {"tileMatrixSetURI": one.uri}),
+                "links": [
+                    link(f"{own}/tiles/{one.id}", "self"),
+                    link(f"{base_url(request)}/ogc/tileMatrixSets/{one.id}", f"{REL}/tiling-scheme"),
+                ],
+            }
+            for one in MATRIX_SETS.values()
+        ],
+    }
+
+
+def _tile_set(
+    request: Request, own: str, matrix_set: MatrixSet, chosen: Chosen, language: Language, query: str = ""
+) -> Mapping[str, Any]:
+    """Metadata of a tile set (17-083r4 §8): where its tiles are, how far they reach, what they hold."""
+    tiles = (
+        f"{own}/tiles/{matrix_set.id}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}?f=mvt&v={chosen.token}{query}"
+    )
+    scheme = f"{base_url(request)}/ogc/tileMatrixSets/{matrix_set.id}"
+    layers = [scope.layer for scope in chosen.selection.scopes]
+    told: dict[str, Any] = {
+        "title": f"{_titles(chosen, language)} · {matrix_set.id}",
+        "dataType": "vector",
+        "crs": matrix_set.crs,
+        **({} if matrix_set.uri is None else {"tileMatrixSetURI": matrix_set.uri}),
+        "links": [
+            link(own_url(request), "self"),
+            link(scheme, f"{REL}/tiling-scheme"),
+            {**link(tiles, "item", MEDIA_TYPE), "templated": True},
+        ],
+        "layers": [_layer(scope, matrix_set, language) for scope in chosen.selection.scopes],
+    }
+    bounds = _together([layer.bounds for layer in layers if layer.bounds is not None])
+    if bounds is not None:
+        first, last = _zooms(layers, matrix_set)
+        told["boundingBox"] = _box(bounds)
+        told["tileMatrixSetLimits"] = [_limits(matrix_set, bounds, z) for z in range(first, last + 1)]
+    return told
+
+
+def _layer(scope: Scope, matrix_set: MatrixSet, language: Language) -> Mapping[str, Any]:
+    layer = scope.layer
+    first, last = _zooms([layer], matrix_set)
+    told: dict[str, Any] = {
+        "id": layer.id,
+        "title": getattr(layer.title, language),
+        "dataType": "vector",
+        "minTileMatrix": str(first),
+        "maxTileMatrix": str(last),
+        "propertiesSchema": {
+            "type": "object",
+            "properties": {
+                field.name: {
+                    "title": getattr(field.title, language),
+                    "type": SCHEMA_TYPES.get(field.type, "string"),
+                }
+                for field in tile_fields(scope)
+            },
+        },
+    }
+    if layer.geometry_type in DIMENSIONS:
+        told["geometryDimension"] = DIMENSIONS[layer.geometry_type]
+    if layer.bounds is not None:
+        told["boundingBox"] = _box(layer.bounds)
+    return told
+
+
+def _zooms(layers: Sequence[Layer], matrix_set: MatrixSet) -> tuple[int, int]:
+    """First and last zoom of the set at which something is drawn."""
+    first = max(min(layer.min_zoom for layer in layers) - matrix_set.zooms_ahead, 0)
+    return first, max(first, DRAWN_TO_ZOOM - matrix_set.zooms_ahead)
+
+
+def _limits(matrix_set: MatrixSet, bounds: BoundingBox, z: int) -> Mapping[str, Any]:
+    first_column, last_column, first_row, last_row = matrix_set.limits(matrix_set.box(bounds), z)
+    return {
+        "tileMatrix": str(z),
+        "minTileRow": first_row,
+        "maxTileRow": last_row,
+        "minTileCol": first_column,
+        "maxTileCol": last_column,
+    }
+
+
+def _box(bounds: BoundingBox) -> Mapping[str, Any]:
+    west, south, east, north = bounds
+    return {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
+
+
+def _together(boxes: Sequence[BoundingBox]) -> BoundingBox | None:
+    if not boxes:
+        return None
+    wests, souths, easts, norths = zip(*boxes, strict=True)
+    return BoundingBox(min(wests), min(souths), max(easts), max(norths))
+
+
+def _titles(chosen: Chosen, language: Language) -> str:
+    return " + ".join(getattr(scope.layer.title, language) for scope in chosen.selection.scopes)
+
+
+def _title(matrix_set: MatrixSet, language: Language) -> str:
+    return matrix_set.title_zh if language == "zh" else matrix_set.title_en
+
+
+def _told(content: object) -> Json:
+    return Json(content, headers={"Vary": VARY})

@@ -1,0 +1,123 @@
+"""What a tile's address asks for: the XYZ form of map clients and the two forms of OGC API Tiles (20-057).
+
+/tiles/{layer[,layer]}/{z}/{x}/{y}.mvt
+/ogc/collections/{layer}/tiles/{matrix set}/{z}/{row}/{column}
+/ogc/tiles/{matrix set}/{z}/{row}/{column}
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from gis.errors import NoSuchSquare
+from gis.matrix_sets import MATRIX_SETS, WEB_MERCATOR_QUAD, MatrixSet
+from layers.errors import BadRequest, NotFound
+from tiles.square import Square, square_in
+
+XYZ_ROUTE = "/tiles/{layers}/{z}/{x}/{y}.mvt"
+LAYER_ROUTE = "/ogc/collections/{layer}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"
+ALL_ROUTE = "/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}"
+MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+
+_NUMBERS = "/".join(["(0|[1-9][0-9]{0,8})"] * 3)
+_XYZ = re.compile(rf"/tiles/([^/]+)/{_NUMBERS}\.mvt")
+_OGC = re.compile(rf"/ogc/(?:collections/([^/]+)/)?tiles/([^/]+)/{_NUMBERS}")
+_OGC_FORM = re.compile(r"/ogc/(?:collections/[^/]+/)?tiles/[^/]+/[^/]+/[^/]+/[^/]+")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+
+class TileRequest(NamedTuple):
+    """`layers`: ids with commas between; None for every layer the viewer may see.
+
+    `version`: as of this version; None for the current one. `token`: what the caller takes the current
+    state to be. `route`: the form of the address.
+    """
+
+    route: str
+    layers: str | None
+    square: Square
+    version: int | None
+    token: str | None
+
+
+def is_tile_address(path: str) -> bool:
+    """Whether the path has the form of a tile's address, however wrong its parts."""
+    if path.startswith("/tiles/"):
+        return path.endswith(".mvt")
+    return path.startswith("/ogc/") and _OGC_FORM.fullmatch(path) is not None
+
+
+def read_address(path: str, query: bytes) -> TileRequest:
+    """What `path` and `query` ask for.
+
+    Raises `NotFound` for an unknown matrix set and outside the matrix, `BadRequest` for the query.
+    """
+    found = _XYZ.fullmatch(path)
+    if found is not None:
+        layers, z, x, y = found.groups()
+        given = _read_query(query, ("v", "version")) if query else {}
+        square = _square(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
+        return TileRequest(XYZ_ROUTE, layers, square, _version(given), given.get("v"))
+    found = _OGC.fullmatch(path)
+    if found is None:
+        raise NotFound(
+            "瓦片地址有误：级别、行、列应为整数",
+            "this is no tile's address: zoom, row and column are whole numbers",
+            expected=[XYZ_ROUTE, LAYER_ROUTE, ALL_ROUTE],
+        )
+    layer, name, z, row, column = found.groups()
+    square = _square(matrix_set_called(name), int(z), int(column), int(row))
+    if layer is None:
+        given = _read_query(query, ("f", "v", "collections"))
+        return TileRequest(ALL_ROUTE, given.get("collections"), square, None, given.get("v"))
+    given = _read_query(query, ("f", "v", "version"))
+    return TileRequest(LAYER_ROUTE, layer, square, _version(given), given.get("v"))
+
+
+def matrix_set_called(name: str) -> MatrixSet:
+    """The tile matrix set; raises `NotFound`."""
+    found = MATRIX_SETS.get(name)
+    if found is None:
+        shown = name[:60]
+        raise NotFound(
+            f"没有瓦片矩阵集“{shown}”",
+            f"there is no tile matrix set {shown!r}",
+            field="tileMatrixSetId",
+            value=shown,
+            expected=", ".join(MATRIX_SETS),
+        )
+    return found
+
+
+def _square(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+    try:
+        return square_in(matrix_set, z, column, row)
+    except NoSuchSquare as error:
+        raise NotFound(error.zh, error.en, **error.facts) from error
+
+
+def _read_query(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    for name in given:
+        if name not in known:
+            raise _wrong(
+                name[:100], given[name], ", ".join(known), "未知的查询参数", "unknown query parameter"
+            )
+    if given.get("f", "mvt") not in ("mvt", MEDIA_TYPE):
+        raise _wrong("f", given["f"], "mvt", "没有这种格式", "there is no such format")
+    return given
+
+
+def _version(given: dict[str, str]) -> int | None:
+    version = given.get("version")
+    if version is None:
+        return None
+    if not _VERSION.fullmatch(version):
+        raise _wrong("version", version, "a positive whole number", "应为正整数", "not a version")
+    return int(version)
+
+
+def _wrong(field: str, value: str, expected: str, zh: str, en: str) -> BadRequest:
+    return BadRequest(f"{zh}：{field}", f"{en}: {field!r}", field=field, value=value, expected=expected)
