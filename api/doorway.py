@@ -100,8 +100,13 @@ class HeadAsGet:
                 message = {**message, "body": b""}
             await send(message)
 
-        scope["method"] = "GET"
-        await self._app(scope, receive, send_headers)
+        # A copy: the server compares body and length by the method in its own.
+        inner = {**scope, "method": "GET"}
+        try:
+            await self._app(inner, receive, send_headers)
+        finally:
+            if "route" in inner:
+                scope["route"] = inner["route"]
 
 
 class BodyLimit:

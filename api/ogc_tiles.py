@@ -140,10 +140,10 @@ def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -
                 "title": f"{title} · {one.id}",
                 "dataType": "vector",
                 "crs": one.crs,
-                **({} if one.uri is None else {"tileMatrixSetURI": one.uri}),
+                "tileMatrixSetURI": one.uri or _scheme(request, one),
                 "links": [
                     link(f"{own}/tiles/{one.id}", "self"),
-                    link(f"{base_url(request)}/ogc/tileMatrixSets/{one.id}", f"{REL}/tiling-scheme"),
+                    link(_scheme(request, one), f"{REL}/tiling-scheme"),
                 ],
             }
             for one in MATRIX_SETS.values()
@@ -158,13 +158,13 @@ def _tile_set(
     tiles = (
         f"{own}/tiles/{matrix_set.id}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}?f=mvt&v={chosen.token}{query}"
     )
-    scheme = f"{base_url(request)}/ogc/tileMatrixSets/{matrix_set.id}"
+    scheme = _scheme(request, matrix_set)
     layers = [scope.layer for scope in chosen.selection.scopes]
     told: dict[str, Any] = {
         "title": f"{_titles(chosen, language)} · {matrix_set.id}",
         "dataType": "vector",
         "crs": matrix_set.crs,
-        **({} if matrix_set.uri is None else {"tileMatrixSetURI": matrix_set.uri}),
+        "tileMatrixSetURI": matrix_set.uri or scheme,
         "links": [
             link(own_url(request), "self"),
             link(scheme, f"{REL}/tiling-scheme"),
@@ -234,6 +234,10 @@ def _together(boxes: Sequence[BoundingBox]) -> BoundingBox | None:
         return None
     wests, souths, easts, norths = zip(*boxes, strict=True)
     return BoundingBox(min(wests), min(souths), max(easts), max(norths))
+
+
+def _scheme(request: Request, matrix_set: MatrixSet) -> str:
+    return f"{base_url(request)}/ogc/tileMatrixSets/{matrix_set.id}"
 
 
 def _titles(chosen: Chosen, language: Language) -> str:

@@ -39,6 +39,13 @@ async def test_head_is_get_without_a_body(client: httpx.AsyncClient) -> None:
     assert answer.headers["content-length"] == str(len((await client.get("/healthz")).content))
 
 
+def test_head_is_answered_by_a_real_server_too(city_service_url: str) -> None:
+    for address in ("/healthz", "/none", "/tiles/building.json", "/tiles/building/x.mvt"):
+        head, whole = (httpx.request(method, city_service_url + address) for method in ("HEAD", "GET"))
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-length"] == str(len(whole.content)) or whole.is_error
+
+
 async def test_an_unknown_query_parameter_is_refused_by_name(client: httpx.AsyncClient) -> None:
     answer = await client.get("/healthz?colour=red")
     assert (answer.status_code, answer.json()["field"]) == (400, "colour")

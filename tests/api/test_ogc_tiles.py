@@ -9,12 +9,14 @@ import httpx
 import mapbox_vector_tile
 import morecantile
 import numpy as np
+import pyogrio
+import pyogrio.raw
 import pytest
 import shapely
 from shapely.geometry import shape
 
 from gis.matrix_sets import CGCS2000_QUAD, MATRIX_SETS
-from gis.squares import tile_at
+from gis.squares import Tile, bounds_3857, tile_at
 from tests.api.city import LAT, OTHER_DISTRICT, PERSONAL
 from tests.api.conftest import City
 
@@ -126,3 +128,28 @@ async def test_the_api_definition_names_the_tiles(city_client: httpx.AsyncClient
         "/tiles/{layers}/{z}/{x}/{y}.mvt",
         "/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
     } <= set(paths)
+
+
+def test_gdal_reads_one_tile(city_service_url: str) -> None:
+    z, x, y = tile_at(116.49, LAT, 14)
+    address = f"MVT:{city_service_url}/tiles/building,street/{z}/{x}/{y}.mvt"
+    assert set(pyogrio.list_layers(address)[:, 0]) == {"building", "street"}
+    meta, _, geometries, fields = pyogrio.raw.read(address, layer="building")
+    assert (meta["crs"], len(geometries)) == ("EPSG:3857", 1)
+    assert list(fields[list(meta["fields"]).index("code")]) == ["B1"]
+    west, south, east, north = bounds_3857(Tile(z, x, y))
+    assert shapely.from_wkb(geometries[0]).centroid.within(shapely.box(west, south, east, north))
+
+
+@pytest.mark.parametrize("matrix_set", ["WorldCRS84Quad", "CGCS2000Quad"])
+def test_gdal_reads_a_collection_by_its_tiles(city_service_url: str, matrix_set: str) -> None:
+    # Not in metres: GDAL 3.12 compares the collection's extent in degrees with the matrices as they are.
+    meta, _, geometries, fields = pyogrio.raw.read(
+        f"OGCAPI:{city_service_url}/ogc/collections/building",
+        layer="Zoom level 13",
+        API="TILES",
+        TILEMATRIXSET=matrix_set,
+    )
+    assert set(fields[list(meta["fields"]).index("code")]) == {"B1", "B2"}
+    bounds = shapely.total_bounds(shapely.from_wkb(geometries))
+    assert bounds == pytest.approx([116.4895, 31.7395, 116.5105, 31.7405], abs=1e-5)
