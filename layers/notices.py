@@ -23,7 +23,9 @@ LAYER_CHANNEL = "onemap_layer"
 """Payload `<layer id>:<version>`: published, withdrawn, restored or described anew."""
 EVENT_CHANNEL = "onemap_event"
 """Payload `<event id>:<revision>`."""
-CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL)
+IMPORT_CHANNEL = "onemap_import"
+"""Payload `<import run's id>:<revision>`."""
+CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL, IMPORT_CHANNEL)
 
 MAX_WAITING = 10_000
 """Notices kept for a subscriber that does not read; beyond, they become one `Missed`."""

@@ -32,6 +32,8 @@ ROWS_SCHEMA = "onemap_rows"
 """Current rows (`<layer>`) and past rows (`<layer>__past`) of each layer."""
 STAGE_SCHEMA = "onemap_stage"
 """Unlogged tables of imports that are not published yet."""
+JOBS_SCHEMA = "onemap_jobs"
+"""The queue's own tables, made from its library's SQL."""
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -80,6 +82,16 @@ layer_version = Table(
     Column("report", JSONB, nullable=False, server_default=text("'{}'"), comment="the import's report"),
 )
 
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("name", Text, nullable=False, comment="as the person's file is called; never a path"),
+    Column("size", BigInteger, nullable=False, comment="bytes the whole file has"),
+    Column("started_by", Text, nullable=False, comment="account name"),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 import_run = Table(
     "import_run",
     metadata,
@@ -91,8 +103,26 @@ import_run = Table(
     Column("ended_at", DateTime(timezone=True)),
     Column("started_by", Text, nullable=False),
     Column("report", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("uploads", ARRAY(UUID(as_uuid=True)), nullable=False, server_default=text("'{}'")),
+    Column("options", JSONB, nullable=False, server_default=text("'{}'"), comment="as the person said them"),
+    Column("step", Text, nullable=False, server_default="", comment="opening, reading, comparing, …"),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
+    Column("rows_total", BigInteger, comment="null: not known yet"),
+    Column("stages", JSONB, nullable=False, server_default=text("'[]'"), comment="staged tables, compared"),
+    Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
+    Column("worker", Integer, comment="the process that reads it: layers.db.Database.process"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("beat_at", DateTime(timezone=True), comment="last sign of life of the worker"),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Index(None, "started_at", "id"),
+    Index(
+        "ix_import_run_open",
+        "state",
+        postgresql_where=text("state IN ('uploaded', 'reading', 'staged')"),
+    ),
     CheckConstraint(
-        "state IN ('running', 'staged', 'published', 'unchanged', 'refused', 'failed', 'cancelled')",
+        "state IN ('uploaded', 'reading', 'staged', 'published', 'unchanged', 'refused', 'failed', "
+        "'cancelled', 'discarded')",
         name="state",
     ),
 )

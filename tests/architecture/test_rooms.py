@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS: dict[str, set[str]] = {
     "psycopg": {"layers"},
     "psycopg_pool": {"layers"},
+    "procrastinate": {"layers"},
     "alembic": {"layers"},
     "geoalchemy2": {"layers"},
     "argon2": {"layers"},

@@ -38,8 +38,8 @@ async def layer_of(db: Database, layer_id: str) -> Layer:
 
 async def runs_of(db: Database) -> list[tuple[str, str | None, str]]:
     """File, layer and state of each recorded import, oldest first."""
-    runs = sorted(await list_runs(db), key=lambda run: run["started_at"])
-    return [(run["file_name"], run["layer_id"], run["state"]) for run in runs]
+    runs = sorted(await list_runs(db), key=lambda run: run.started_at)
+    return [(run.file_name, run.layer_id, run.state) for run in runs]
 
 
 async def left_behind(db: Database) -> list[str]:
