@@ -17,10 +17,11 @@ from importers.check import (
     pipe_nodes,
     place_codes,
     plausible,
+    remarks,
     repeats,
     tilings,
 )
-from importers.check.ledger import Ledger
+from importers.check.ledger import Ledger, Said
 from importers.check.model import DEFAULT, CheckOptions, Mask, Rows, Rule
 from importers.check.portion import Portion
 from importers.check.report import CheckReport
@@ -34,6 +35,7 @@ BATCH_ROWS = 50_000
 
 _ROOMS = (
     *(geometry, repeats, attributes, plausible, codes, place_codes),
+    remarks,
     *(tilings, components, buildings),
     *(pipe_lines, pipe_network, pipe_nodes),
 )
@@ -99,6 +101,7 @@ class Checker:
             self._fill,
             repeats.Repeats(self._work, self._register),
             codes.Editions(self._work),
+            remarks.Remarks(self._work),
             *(make(self._work, self._register) for make in _WHOLE_CHECKS if make.asked(self._work)),
         )
         self._rows = 0
@@ -117,10 +120,16 @@ class Checker:
             whole.feed(portion)
         return portion.errors
 
+    def lost(self, row: int, zh: str, en: str, *, rule: Rule = remarks.LOST, file: str = "") -> None:
+        """A row that could not be read at all; it counts as a row. `rule`: what it breaks by that."""
+        self._rows += 1
+        self._work.ledger.found_in(rule, row, file, Said(zh, en))
+
     def finish(self, *, file: str = "") -> CheckReport:
         """The report; call it once, after the last batch. `file` is the name it stands under."""
         for whole in self._whole:
             whole.finish()
+        self._work.ledger.checked(remarks.LOST, self._rows)
         layer, ledger = self._work.layer, self._work.ledger
         return CheckReport(
             layer_id=layer.id,

@@ -40,6 +40,9 @@ class Roster(Protocol):
     def key(self, position: int) -> str | None:
         """The row's business key."""
 
+    def file(self, position: int) -> str:
+        """The table the row is of; empty where there is only one."""
+
     def place(self, position: int) -> shapely.Geometry | None:
         """Where the row is."""
 
@@ -113,7 +116,8 @@ class Ledger:
         for ordinal, position in enumerate(positions[: max(0, self._cap - len(kept))].tolist()):
             said = say(ordinal)
             place = said.geometry if said.geometry is not None else roster.place(position)
-            kept.append(_finding(rule, said, roster.number(position), roster.key(position), place))
+            found = _finding(rule, said, roster.number(position), roster.key(position), place)
+            kept.append(found._replace(file=roster.file(position)))
 
     def found_loose(self, rule: Rule, count: int, say: Say) -> None:
         """`rule` is broken `count` times where no row is to blame; `say` takes 0 … count − 1."""
@@ -124,6 +128,24 @@ class Ledger:
         for number in range(min(count, max(0, self._cap - len(kept)))):
             said = say(number)
             kept.append(_finding(rule, said, None, None, said.geometry))
+
+    def found_times(self, rule: Rule, times: int, first: Finding) -> None:
+        """`rule` is broken `times` times in one way: told once, at the first row."""
+        if not self.asks(rule):
+            return
+        self._tallies[rule.id].found += times
+        kept = self._findings[rule.id]
+        if len(kept) < self._cap:
+            kept.append(first._replace(rule=rule.id))
+
+    def found_in(self, rule: Rule, row: int, file: str, said: Said) -> None:
+        """`rule` is broken in a row that could not be read: there are only its number and table."""
+        if not self.asks(rule):
+            return
+        self._tallies[rule.id].found += 1
+        kept = self._findings[rule.id]
+        if len(kept) < self._cap:
+            kept.append(_finding(rule, said, row, None, said.geometry)._replace(file=file))
 
     def skip(self, rule: Rule, why: Text) -> None:
         """`rule` cannot be asked after all."""

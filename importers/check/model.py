@@ -79,7 +79,8 @@ class Finding(NamedTuple):
     """A rule broken at one place.
 
     `row` as a person counts it in the file, None where no row is to blame (a gap between grids).
-    `geometry`: WKB of the place to show, EPSG:4490; None if the row has none.
+    `geometry`: WKB of the place to show, EPSG:4490; None if the row has none. `file`: the table the row is
+    of, empty where there is only one.
     """
 
     rule: str
@@ -90,6 +91,22 @@ class Finding(NamedTuple):
     field: str | None = None
     value: str | None = None
     geometry: bytes | None = None
+    file: str = ""
+
+
+class Remark(NamedTuple):
+    """What reading did to a column: `unread`, values that are not of the field's type (now null); `tidied`,
+    blanks, control characters or width; `rewritten`, any other form, unit or title.
+
+    `rows` (n,) which; `before` Arrow array of n, what stood there.
+    """
+
+    kind: Literal["unread", "tidied", "rewritten"]
+    field: str
+    rows: Mask
+    before: pa.Array
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True)
@@ -97,12 +114,16 @@ class Rows:
     """Some rows of a layer on their way in, before they are stored.
 
     `numbers`: (n,) as a person counts them. `geometry`: (n,) shapely or None, not yet mended or cast.
-    `columns`: field name → Arrow array of n values; a field left out is null throughout.
+    `columns`: field name → Arrow array of n values; a field left out is null throughout. `remarks`: what
+    reading them found out, which the values no longer show. `file`: the table they are of, where a layer
+    comes in several.
     """
 
     numbers: NDArray[np.int64]
     geometry: Geometries
     columns: Mapping[str, pa.Array] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    file: str = ""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -142,6 +163,11 @@ class Rows:
             self.numbers[start:stop],
             self.geometry[start:stop],
             {name: values.slice(start, stop - start) for name, values in self.columns.items()},
+            tuple(
+                r._replace(rows=r.rows[start:stop], before=r.before.slice(start, stop - start))
+                for r in self.remarks
+            ),
+            self.file,
         )
 
 

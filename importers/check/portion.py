@@ -107,6 +107,9 @@ class Portion:
         value = self.rows.columns[self.layer.key][position].as_py()
         return None if value is None else str(value)
 
+    def file(self, position: int) -> str:
+        return self.rows.file
+
     def place(self, position: int) -> shapely.Geometry | None:
         found: shapely.Geometry | None = self.rows.geometry[position]
         return found

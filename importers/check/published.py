@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from sqlalchemy import func, select
 
 from importers.check.codes import PLACE_FIELDS
 from importers.check.model import Rows
@@ -14,7 +13,7 @@ from layers.access import SYSTEM, scope_for
 from layers.catalogue import list_layers
 from layers.db import Database
 from layers.model import Layer
-from layers.rows import rows
+from layers.whole import whole_layer
 
 _BESIDE: dict[str, tuple[str, ...]] = {
     "unit_grid": ("building",),
@@ -53,13 +52,7 @@ async def surroundings_of(db: Database, layer: Layer, *, partial: bool = False) 
 async def places_of(db: Database, layer: Layer) -> Places:
     """The current rows of a published layer by key, with the fields that checks ask for."""
     fields = [name for name in _FIELDS.get(layer.id, ()) if layer.field(name) is not None]
-    relation = rows(scope_for(SYSTEM, layer), fields=fields).subquery("place")
-    statement = select(relation.c._key, func.ST_AsBinary(relation.c._geom), *(relation.c[f] for f in fields))
-    async with db.connect() as connection:
-        found = (await connection.execute(statement)).all()
-    keys = np.array([row[0] for row in found], dtype=object)
-    packed = np.array([None if row[1] is None else bytes(row[1]) for row in found], dtype=object)
-    shapes = shapely.from_wkb(packed)
-    values = {name: [row[n] for row in found] for n, name in enumerate(fields, start=2)}
-    columns = Rows.of(layer, np.asarray(shapes, dtype=object), values).columns
-    return Places.of(keys, np.asarray(shapes, dtype=object), columns)
+    whole = await whole_layer(db, scope_for(SYSTEM, layer), fields)
+    shapes = np.asarray(shapely.from_wkb(np.array(whole.wkb, dtype=object)), dtype=object)
+    columns = Rows.of(layer, shapes, whole.columns).columns
+    return Places.of(np.array(whole.keys, dtype=object), shapes, columns)

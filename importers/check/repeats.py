@@ -36,6 +36,7 @@ class Register:
 
     def __init__(self) -> None:
         self._numbers: list[NDArray[np.int64]] = []
+        self._files: list[str] = []
         self._keys: list[pa.Array] = []
         self._anchors: list[Floats] = []
         self.errors: list[int] = []
@@ -43,6 +44,7 @@ class Register:
 
     def feed(self, portion: Portion) -> None:
         self._numbers.append(portion.rows.numbers)
+        self._files.append(portion.rows.file)
         key = portion.layer.key
         column = portion.rows.columns.get(key) if key is not None else None
         self._keys.append(pa.nulls(len(portion), pa.string()) if column is None else column.cast(pa.string()))
@@ -67,6 +69,10 @@ class Register:
     def key(self, position: int) -> str | None:
         found: str | None = self.keys[position].as_py()
         return found
+
+    def file(self, position: int) -> str:
+        ends = np.cumsum([len(numbers) for numbers in self._numbers])
+        return self._files[int(np.searchsorted(ends, position, side="right"))]
 
     def place(self, position: int) -> shapely.Geometry | None:
         x, y = self.anchors[position]

@@ -93,6 +93,24 @@ class Places:
         named = np.concatenate([self.texts("start_node"), self.texts("end_node")])
         return Counter(code for code in named.tolist() if code is not None)
 
+    def replaced_by(self, others: Places) -> Places:
+        """These places, those of `others` instead of their namesakes and beside the rest."""
+        stay = np.array([code not in others for code in self.codes], dtype=bool)
+        columns = {
+            name: pa.concat_arrays(
+                [
+                    part.columns.get(name, pa.nulls(len(part), values.type)).cast(values.type)
+                    for part in (self, others)
+                ]
+            ).filter(pa.array(np.append(stay, np.ones(len(others), dtype=bool))))
+            for name, values in others.columns.items()
+        }
+        return Places.of(
+            np.concatenate([self.codes[stay], others.codes]),
+            np.concatenate([self.geometry[stay], others.geometry]),
+            columns,
+        )
+
     def locate(self, points: Geometries) -> Positions:
         """The place that each point is in or on the edge of, -1 for none (and for None).
 
@@ -125,12 +143,17 @@ class Surroundings(Mapping[str, Places]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def with_rows(self, layer: Layer, rows: Rows) -> Surroundings:
-        """The same with `rows` standing for `layer`: nodes and lines that come in one delivery."""
+    def with_rows(self, layer: Layer, rows: Rows, *, partial: bool = False) -> Surroundings:
+        """The same with `rows` standing for `layer`: nodes and lines that come in one delivery.
+
+        `partial`: beside the places of the layer that are known already, not instead of them.
+        """
         if layer.key is None or layer.key not in rows.columns:
             return self
         codes = rows.columns[layer.key].cast(pa.string()).to_numpy(zero_copy_only=False)
         places = Places.of(np.asarray(codes, dtype=object), rows.geometry, rows.columns)
+        if partial and layer.id in self.places:
+            places = self.places[layer.id].replaced_by(places)
         return Surroundings({**self.places, layer.id: places})
 
 
