@@ -112,6 +112,16 @@ class _Application(FastAPI):
         return document
 
 
+def end_streams(app: FastAPI) -> None:
+    """Ends the answers that would not end by themselves; for a process that is about to stop.
+
+    May be called from a signal handler, and before the application has started.
+    """
+    context: Context | None = getattr(app.state, "context", None)
+    if context is not None:
+        context.feed.end()
+
+
 def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
     """Outermost first."""
     chain = [

@@ -44,7 +44,9 @@ class Listening:
     def put(self, event: Event | None) -> None:
         """Adds a change; None, or one too many, tells the listener that it lagged."""
         if event is None or self._waiting.qsize() >= MAX_WAITING:
-            self._waiting = asyncio.Queue()
+            # Emptied, not replaced: the listener may be waiting at this very queue.
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
             event = None
         self._waiting.put_nowait(event)
 
@@ -57,11 +59,14 @@ class EventFeed:
         self._notices = notices
         self._listeners: weakref.WeakSet[Listening] = weakref.WeakSet()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_ended = False
 
     def __repr__(self) -> str:
         return f"EventFeed({len(self._listeners)} listeners)"
 
     async def __aenter__(self) -> EventFeed:
+        self._loop = asyncio.get_running_loop()
         news = self._notices.subscribe(EVENT_CHANNEL)
         self._task = asyncio.create_task(self._run(news), name="event-feed")
         return self
@@ -76,7 +81,22 @@ class EventFeed:
         """Changes from now on; drop it to stop."""
         listening = Listening()
         self._listeners.add(listening)
+        if self._has_ended:
+            listening.put(None)
         return listening
+
+    def end(self) -> None:
+        """Sends every listener away, those that come later too: the process is about to stop.
+
+        May be called from a signal handler or another thread.
+        """
+        self._has_ended = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._send_away)
+
+    def _send_away(self) -> None:
+        for listener in list(self._listeners):
+            listener.put(None)
 
     async def _run(self, news: Subscription) -> None:
         async for item in news:

@@ -6,12 +6,18 @@ workers each process comes through here.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
+from types import FrameType
 
-from api.app import create_app
+from api.app import create_app, end_streams
 from api.settings import ApiSettings
 from layers.errors import Unavailable
 from onemap.settings import Settings, read_settings
+
+Handler = Callable[[int, FrameType | None], object]
 
 
 def create() -> Callable[..., Awaitable[None]]:
@@ -21,7 +27,28 @@ def create() -> Callable[..., Awaitable[None]]:
         raise Unavailable(
             "未指定数据库", "no database is named: set ONEMAP_DATABASE_URL or run `onemap serve`"
         )
-    return create_app(api_settings(settings), settings.database_url)
+    app = create_app(api_settings(settings), settings.database_url)
+    _before_exit(partial(end_streams, app))
+    return app
+
+
+def _before_exit(end: Callable[[], None]) -> None:
+    """Calls `end` when the process is told to stop, before the server hears of it.
+
+    The server waits for every answer to end before it stops, and an event stream does not end by itself. It
+    has set its own signal handlers by now; ours run before them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before):
+            signal.signal(number, partial(_end_first, end, before))
+
+
+def _end_first(end: Callable[[], None], before: Handler, number: int, frame: FrameType | None) -> None:
+    end()
+    before(number, frame)
 
 
 def api_settings(settings: Settings) -> ApiSettings:

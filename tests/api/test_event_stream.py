@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from api import event_stream
+from api.app import end_streams
 from api.context import Context
 from tests.api.grid_service import Service
 from tests.grid.city import middle
@@ -128,6 +129,14 @@ async def test_a_listener_that_does_not_keep_up_is_sent_away_to_come_back(shared
         for listener in list(context.feed._listeners):
             listener.put(None)
         assert await next_of(messages) == "(end)"
+
+
+async def test_streams_end_when_the_service_is_told_to_stop(shared: Service) -> None:
+    async with listening(shared, "wang") as messages:
+        end_streams(shared.app)
+        assert await next_of(messages) == "(end)"
+    async with listening(shared, "wang") as late:
+        assert await next_of(late) == "(end)"
 
 
 async def test_the_stream_is_for_people_who_logged_in_and_ids_are_ours(shared: Service) -> None:
