@@ -7,6 +7,7 @@ in every array, whatever order the CRS itself declares.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
+from pyproj.transformer import TransformerGroup
 
 from gis.errors import UnknownCrs
 from gis.gauss import Guess, gauss_epsg, guess_gauss
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 CGCS2000 = CRS.from_epsg(4490)
+_WGS84 = CRS.from_epsg(4326)
+_LEGACY = re.compile(r"beijing|xian|北京|西安", re.I)
 
 _LEGACY_DATUM_ERROR_M = 130.0
 """Beijing 1954 and Xian 1980 differ from CGCS2000 by up to about this much in plane, and the parameters
@@ -115,7 +119,7 @@ def route(source: CRS, target: CRS = CGCS2000) -> Route:
     """What `reproject` does between the two, and the error it leaves."""
     if source.geodetic_crs is not None and _datum(source) == _datum(target):
         return Route("同一基准，仅换算投影", "same datum, projection arithmetic only", 0.001)
-    if re.search(r"beijing|xian|北京|西安", _datum(source), re.I):
+    if _LEGACY.search(_datum(source)):
         return Route(
             f"{_datum(source)} 至 CGCS2000 无公开参数，未做基准转换，"
             f"偏差可达约 {_LEGACY_DATUM_ERROR_M:.0f} m",
@@ -124,16 +128,47 @@ def route(source: CRS, target: CRS = CGCS2000) -> Route:
             _LEGACY_DATUM_ERROR_M,
         )
     transformer = _transformer(source.to_wkt(), target.to_wkt())
-    if transformer.accuracy >= 0:
+    if transformer.accuracy >= 0 and not _goes_by_wgs84(source, target):
         return Route("PROJ 转换", transformer.description, float(transformer.accuracy))
     if _is_aligned(source):
         return Route("按与 CGCS2000 一致处理", "taken as the same as CGCS2000", _ALIGNED_ERROR_M)
+    error_m = _error_to_wgs84_m(source) if _goes_by_wgs84(source, target) else None
+    if error_m is not None:
+        return Route(
+            f"{_datum(source)} 经 WGS 84 转换，WGS 84 按与 CGCS2000 一致处理",
+            f"{_datum(source)} by way of WGS 84, which is taken as the same as CGCS2000",
+            error_m + _ALIGNED_ERROR_M,
+        )
     return Route("基准转换未知，未改正", "datum shift unknown and left out", None)
 
 
 @lru_cache(maxsize=64)
 def _transformer(source_wkt: str, target_wkt: str) -> Transformer:
-    return Transformer.from_crs(CRS.from_wkt(source_wkt), CRS.from_wkt(target_wkt), always_xy=True)
+    source, target = CRS.from_wkt(source_wkt), CRS.from_wkt(target_wkt)
+    if _goes_by_wgs84(source, target):
+        target = _WGS84
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def _goes_by_wgs84(source: CRS, target: CRS) -> bool:
+    """True for a foreign datum on its way to CGCS2000: EPSG knows its shift to WGS 84 and none to CGCS2000.
+
+    Left to itself PROJ would leave the shift out: 106 m in the Netherlands. The legacy Chinese datums stay
+    out of it: their published parameters hold in single oil fields only (EPSG 15918–15921).
+    """
+    if target != CGCS2000 or _is_aligned(source) or _LEGACY.search(_datum(source)):
+        return False
+    return _error_to_wgs84_m(source) is not None
+
+
+@lru_cache(maxsize=64)
+def _error_to_wgs84_m(source: CRS) -> float | None:
+    """The error in metres that EPSG states for the best available way to WGS 84; None if it knows none."""
+    with warnings.catch_warnings():
+        # a grid that is not installed would be better still; what is used is what is stated here
+        warnings.simplefilter("ignore")
+        ways = TransformerGroup(source, _WGS84, always_xy=True).transformers
+    return float(ways[0].accuracy) if ways and ways[0].accuracy >= 0 else None
 
 
 def _transformed(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gis.crs import CGCS2000, describe, read_crs, reproject, route
 from gis.errors import UnknownCrs
+from gis.measures import distance_m
 
 DATUM = (
     'GEOGCS["GCS_China_Geodetic_Coordinate_System_2000",DATUM["D_China_2000",'
@@ -110,6 +111,15 @@ def test_wgs84_is_taken_as_cgcs2000_and_says_so() -> None:
 def test_a_legacy_datum_says_how_far_off_it_may_be() -> None:
     assert (route(read_crs(2384)).error_m or 0) > 100
     assert route(read_crs(4548)).error_m == 0.001
+
+
+def test_a_foreign_datum_comes_by_way_of_wgs84_and_not_a_hundred_metres_off() -> None:
+    """The origin of the Dutch grid in Amersfoort, on ETRS89: 52°09′18.62″ N, 5°23′13.93″ E (RDNAPTRANS)."""
+    tower = np.array([shapely.Point(155000.0, 463000.0)], dtype=object)
+    (moved,) = reproject(tower, read_crs(28992))
+    assert distance_m(moved.x, moved.y, 5 + 23 / 60 + 13.93 / 3600, 52 + 9 / 60 + 18.62 / 3600) < 2.0
+    assert route(read_crs(28992)).error_m == pytest.approx(2.0)
+    assert "WGS 84" in route(read_crs(2263)).en
 
 
 def test_reproject_keeps_none_empty_height_and_the_input() -> None:
