@@ -70,7 +70,7 @@ describe('the facts of a feature', () => {
 describe('a badge', () => {
   it('says the index, else the first reading, else a dash', () => {
     const level = { zh: '良', en: 'good' }
-    expect(badgeText({ index: { kind: 'aqi', value: 78, level, color: '#ffff00' }, values: [] })).toBe('78')
+    expect(badgeText({ index: { kind: 'aqi', value: 78, level, color: '#ffff00', primary: [] }, values: [] })).toBe('78')
     const values = [{ indicator: 'leq', title: level, value: 56.249, unit: 'dB', observed_at: '' }]
     expect(badgeText({ index: null, values })).toBe('56.2')
     expect(badgeText({ index: null, values: [] })).toBe('–')

@@ -196,7 +196,7 @@ export interface StationNow {
   lon: number
   lat: number
   values: Reading[]
-  index: { kind: 'aqi' | 'water_class'; value: number | string; level: Title; color: string } | null
+  index: { kind: 'aqi' | 'water_class'; value: number | string; level: Title; color: string; primary: string[] } | null
 }
 
 export interface Series {

@@ -2,7 +2,7 @@
 import { reactive } from 'vue'
 import * as api from '@/api'
 import type { Feature, LayerFeatures, Located } from '@/api'
-import { layerById, shownLayers } from '@/layers/state'
+import { FRAMES, layerById, shownLayers } from '@/layers/state'
 import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
 import { open } from '@/shell/panes'
@@ -24,7 +24,12 @@ const METRES_PER_PIXEL = 78_271.517
 
 let asking: AbortController | null = null
 
-export async function lookAt(lon: number, lat: number): Promise<void> {
+/** Asks what is at a place; `wanted` names the feature to open, else the first is. */
+export async function lookAt(
+  lon: number,
+  lat: number,
+  wanted?: { layer: string; id: string },
+): Promise<void> {
   asking?.abort()
   asking = new AbortController()
   const { signal } = asking
@@ -58,8 +63,9 @@ export async function lookAt(lon: number, lat: number): Promise<void> {
     ])
     here.located = located
     here.groups = inTreeOrder(found.layers.map(withoutNeighbours).filter((group) => group.features.length > 0))
-    const [first] = here.groups
-    if (first?.features[0]) choose(first.layer, first.features[0])
+    const group = here.groups.find(({ layer }) => layer === wanted?.layer) ?? here.groups[0]
+    const feature = group?.features.find(({ id }) => String(id) === wanted?.id) ?? group?.features[0]
+    if (group && feature) choose(group.layer, feature)
   } catch (error) {
     if (!api.isAbort(error)) here.problem = wordsFor(error)
   } finally {
@@ -96,8 +102,8 @@ function inTreeOrder(groups: LayerFeatures[]): LayerFeatures[] {
   const rank = (group: LayerFeatures) => {
     const at = shown.findIndex((layer) => layer.id === group.layer)
     const type = order.indexOf(shown[at]?.geometry_type ?? 'Geometry')
-    const isBase = shown[at]?.theme === 'base' ? 10 : 0
-    return (isBase + type) * 1000 + at
+    const last = FRAMES.has(group.layer) ? 20 : shown[at]?.theme === 'base' ? 10 : 0
+    return (last + type) * 1000 + at
   }
   return [...groups].sort((a, b) => rank(a) - rank(b))
 }

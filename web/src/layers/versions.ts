@@ -1,6 +1,6 @@
 /** Watches for layers published anew: their tiles are asked for again without reloading the page. */
 import * as api from '@/api'
-import { renewTiles } from '@/map/city-map'
+import { drawStyle, renewTiles } from '@/map/city-map'
 import { changedLayers } from './changes'
 import { catalogue } from './state'
 
@@ -18,6 +18,7 @@ async function look(): Promise<void> {
   const layers = await api.listLayers()
   const changed = changedLayers(before.layers, layers)
   if (changed.size === 0) return
-  catalogue.value = { ...before, layers }
+  catalogue.value = { ...before, layers, themes: await api.listThemes() }
+  await drawStyle()
   renewTiles((id) => changed.has(id))
 }

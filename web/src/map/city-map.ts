@@ -14,7 +14,6 @@ import * as api from '@/api'
 import { session } from '@/account/state'
 import { t } from '@/i18n'
 import {
-  catalogue,
   layerById,
   legends,
   loadCatalogue,
@@ -22,7 +21,7 @@ import {
   visible,
   type LegendEntry,
 } from '@/layers/state'
-import { tell } from '@/shell/notice'
+import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { recolourImages, supplyImages } from './images'
 import { arrange, layerOf, opacitiesOf, visibilityOf, type Choice } from './style'
@@ -79,6 +78,11 @@ export function makeMap({ container, ...camera }: Start): MapLibreMap {
   map.on('move', follow)
   map.on('load', follow)
   map.on('error', ({ error }) => tolerate(error))
+  const busy = (is: boolean) => () => container.setAttribute('aria-busy', String(is || !isDrawn.value))
+  busy(true)()
+  map.on('movestart', busy(true))
+  map.on('dataloading', busy(true))
+  map.on('idle', busy(false))
   cityMap.value = map
   return map
 }
@@ -180,7 +184,7 @@ export function renewTiles(ofLayer: (id: string) => boolean): void {
   }
 }
 
-watch([scheme, catalogue], () => void drawStyle().catch(() => undefined))
+watch(scheme, () => void drawStyle().catch(tellProblem))
 
 /** Another viewer may see other layers, rows and fields. */
 watch(
@@ -188,7 +192,8 @@ watch(
   (name, before) => {
     if (!before || name === before) return
     loadCatalogue()
+      .then(drawStyle)
       .then(() => renewTiles(() => true))
-      .catch(() => undefined)
+      .catch(tellProblem)
   },
 )

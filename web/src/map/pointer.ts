@@ -6,7 +6,7 @@ import { eventById } from '@/events/state'
 import { lookAt } from '@/identify/state'
 import { valueOf } from '@/identify/values'
 import { say } from '@/i18n'
-import { layerById } from '@/layers/state'
+import { FRAMES, layerById } from '@/layers/state'
 import { open } from '@/shell/panes'
 import { chosenStation } from '@/stations/state'
 import { givePlace, tool } from '@/tools/state'
@@ -19,9 +19,6 @@ export const hover = reactive({ x: 0, y: 0, title: '', kind: '' })
 
 /** Where the pointer is, for the coordinates in the status line. */
 export const pointer = reactive({ on: false, lon: 0, lat: 0 })
-
-/** Areas everything lies in: naming them under every move of the pointer would say nothing. */
-const NOT_NAMED = new Set(['district', 'street', 'community', 'unit_grid'])
 
 const TOUCH_PX = 4
 
@@ -87,7 +84,7 @@ function describe(feature: MapGeoJSONFeature): { title: string; kind: string } |
   }
   if (feature.source === OVERLAY + STATIONS) return { title: String(properties.name), kind: '' }
   const layer = layerById(feature.sourceLayer ?? '')
-  if (!layer || NOT_NAMED.has(layer.id)) return null
+  if (!layer || FRAMES.has(layer.id)) return null
   const coded = layer.fields.find((field) => field.codes && properties[field.name] !== undefined)
   const name = properties.name ?? properties.number ?? (coded ? valueOf(properties[coded.name], coded) : '')
   const title = String(name || '')

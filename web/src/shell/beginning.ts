@@ -17,8 +17,7 @@ export async function begin(): Promise<void> {
   try {
     await recognise()
     await loadCatalogue()
-    await drawStyle()
-    await loadStations()
+    await Promise.all([drawStyle(), loadStations()])
     followVersions()
   } catch (error) {
     if (connection.lost) again = setTimeout(() => void begin(), WAIT_MS)
