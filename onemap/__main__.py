@@ -24,9 +24,11 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The private PostGIS. 私有 PostGIS。")
 layers_app = typer.Typer(no_args_is_help=True, help="Layers and their versions. 图层与版本。")
 account_app = typer.Typer(no_args_is_help=True, help="Accounts. 账户。")
+rules_app = typer.Typer(no_args_is_help=True, help="Who answers for what. 派遣规则。")
 app.add_typer(db, name="db")
 app.add_typer(layers_app, name="layers")
 app.add_typer(account_app, name="account")
+app.add_typer(rules_app, name="rules")
 
 IMPORT_REFUSED = 3
 """Exit code when rows or a file were refused and nothing was published."""
@@ -252,6 +254,26 @@ def account_list(context: typer.Context) -> None:
     from onemap.administration import print_accounts
 
     print_accounts(_settings(context))
+
+
+@rules_app.command("load")
+def rules_load(
+    context: typer.Context,
+    rules: Annotated[Path | None, typer.Argument(help="CSV; takes the place of all rules. 规则表。")] = None,
+    departments: Annotated[Path | None, typer.Option(help="CSV: code, name, name_en. 部门表。")] = None,
+) -> None:
+    """Put in departments and dispatch rules. 载入部门与派遣规则。"""
+    from onemap.dispatching import load
+
+    load(_settings(context), rules, departments)
+
+
+@rules_app.command("list")
+def rules_list(context: typer.Context) -> None:
+    """The rules in the order in which they decide. 按判定顺序列出派遣规则。"""
+    from onemap.dispatching import print_rules
+
+    print_rules(_settings(context))
 
 
 def _interrupt(*_: object) -> None:

@@ -21,7 +21,7 @@ OPERATOR = "command line"
 
 def make_key(settings: Settings, name: str, label: str, days: int) -> str:
     """A new API key for the account `name`. Raises `NotFound`."""
-    return _with_database(settings, lambda db: accounts.make_key(db, name, label=label, days=days))
+    return with_database(settings, lambda db: accounts.make_key(db, name, label=label, days=days))
 
 
 def add_account(
@@ -36,7 +36,7 @@ def add_account(
 ) -> None:
     """Adds an account. Raises `Conflict` if the name is taken, `BadRequest` on a role that is none."""
     known = cast(Sequence[Role], roles)  # create_account refuses what is not a role
-    _with_database(
+    with_database(
         settings,
         lambda db: accounts.create_account(
             db, name, password=password, title=title, roles=known, department=department, districts=districts
@@ -46,9 +46,9 @@ def add_account(
 
 def print_accounts(settings: Settings) -> None:
     """A table of the accounts, without secrets."""
-    table = Table(*_heads(("账户", "account"), ("姓名", "title"), ("角色", "roles"), ("部门", "department"),
+    table = Table(*heads(("账户", "account"), ("姓名", "title"), ("角色", "roles"), ("部门", "department"),
                           ("辖区", "districts")))  # fmt: skip
-    for one in _with_database(settings, accounts.list_accounts):
+    for one in with_database(settings, accounts.list_accounts):
         table.add_row(
             one.name, one.title, ", ".join(sorted(one.roles)), one.department or "", ", ".join(one.districts)
         )
@@ -57,9 +57,9 @@ def print_accounts(settings: Settings) -> None:
 
 def print_layers(settings: Settings) -> None:
     """A table of the layers and the state of each."""
-    table = Table(*_heads(("标识", "id"), ("名称", "title"), ("版本", "version"), ("数量", "rows"),
+    table = Table(*heads(("标识", "id"), ("名称", "title"), ("版本", "version"), ("数量", "rows"),
                           ("权限", "access"), ("状态", "status"), ("发布时间", "published")))  # fmt: skip
-    for layer in _with_database(settings, catalogue.list_layers):
+    for layer in with_database(settings, catalogue.list_layers):
         published = layer.published_at.strftime("%Y-%m-%d %H:%M") if layer.published_at else ""
         title = layer.title.zh if language() == "zh" else layer.title.en
         table.add_row(
@@ -76,9 +76,9 @@ def print_layers(settings: Settings) -> None:
 
 def print_versions(settings: Settings, layer_id: str) -> None:
     """A table of a layer's versions. Raises `NotFound`."""
-    table = Table(*_heads(("版本", "version"), ("发布时间", "published"), ("发布人", "by"), ("新增", "added"),
+    table = Table(*heads(("版本", "version"), ("发布时间", "published"), ("发布人", "by"), ("新增", "added"),
                           ("修改", "changed"), ("删除", "removed"), ("说明", "note")))  # fmt: skip
-    for one in _with_database(settings, lambda db: catalogue.versions(db, layer_id)):
+    for one in with_database(settings, lambda db: catalogue.versions(db, layer_id)):
         counts = (f"{n:,}" for n in (one.added, one.changed, one.removed))
         table.add_row(
             str(one.number), one.published_at.strftime("%Y-%m-%d %H:%M"), one.published_by, *counts, one.note
@@ -88,7 +88,7 @@ def print_versions(settings: Settings, layer_id: str) -> None:
 
 def roll_back(settings: Settings, layer_id: str, number: int) -> None:
     """Publishes the content of version `number` as the next version. Raises `NotFound`."""
-    version = _with_database(settings, lambda db: publish.roll_back(db, layer_id, number, by=OPERATOR))
+    version = with_database(settings, lambda db: publish.roll_back(db, layer_id, number, by=OPERATOR))
     out.print(
         say(
             f"{layer_id} 现为版本 {version.number}，内容同版本 {number}",
@@ -99,17 +99,17 @@ def roll_back(settings: Settings, layer_id: str, number: int) -> None:
 
 def withdraw(settings: Settings, layer_id: str) -> None:
     """Takes a layer off the map; its rows are kept. Raises `NotFound`."""
-    _with_database(settings, lambda db: publish.withdraw(db, layer_id, by=OPERATOR))
+    with_database(settings, lambda db: publish.withdraw(db, layer_id, by=OPERATOR))
     out.print(say(f"{layer_id} 已下架", f"{layer_id} is withdrawn"))
 
 
 def restore(settings: Settings, layer_id: str) -> None:
     """Puts a withdrawn layer back. Raises `NotFound`."""
-    _with_database(settings, lambda db: publish.restore(db, layer_id, by=OPERATOR))
+    with_database(settings, lambda db: publish.restore(db, layer_id, by=OPERATOR))
     out.print(say(f"{layer_id} 已恢复", f"{layer_id} is back on the map"))
 
 
-def _with_database(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[Answer]]) -> Answer:
     async def run(url: str) -> Answer:
         async with Database(url) as database:
             return await work(database)
@@ -118,5 +118,5 @@ def _with_database(settings: Settings, work: Callable[[Database], Awaitable[Answ
         return asyncio.run(run(url))
 
 
-def _heads(*titles: tuple[str, str]) -> list[str]:
+def heads(*titles: tuple[str, str]) -> list[str]:
     return [say(zh, en) for zh, en in titles]

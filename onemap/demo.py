@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from grid.dispatch import load_rules
+from grid.dispatch import list_rules, load_rules, read_rules
 from importers.options import ImportOptions
 from importers.run import import_files
 from layers.access import Role
-from layers.accounts import Department, create_account, load_departments
+from layers.accounts import create_account, load_departments
 from layers.catalogue import list_layers
 from layers.db import Database
 from layers.errors import BadData, Conflict
 from onemap import serve
+from onemap.dispatching import read_departments, read_table
 from onemap.settings import PROJECT_ROOT, Settings
 from onemap.terminal import Bars, out, say, step
 from sample_data.make import make_city
@@ -82,10 +82,10 @@ async def _load(url: str) -> None:
 
 
 async def _load_rules(database: Database) -> None:
-    with (SAMPLE / "departments.csv").open(encoding="utf-8-sig", newline="") as file:
-        await load_departments(database, [Department(**row) for row in csv.DictReader(file)])
-    with (SAMPLE / "dispatch_rules.csv").open(encoding="utf-8-sig", newline="") as file:
-        await load_rules(database, list(csv.DictReader(file)))
+    if await list_rules(database):
+        return  # the user's by now
+    await load_departments(database, read_departments(SAMPLE / "departments.csv"))
+    await load_rules(database, read_rules(read_table(SAMPLE / "dispatch_rules.csv")))
 
 
 def _people(url: str, file: Path) -> dict[str, str]:
