@@ -1,6 +1,6 @@
 """The application: what is opened for a process, and in which order a request passes.
 
-Doorway (id, log, errors) → HEAD → size limit → CORS → tile path → gzip → routes → the page
+[CORS] → Doorway (id, log, errors) → HEAD → size limit → tile path → gzip → routes → the page
 """
 
 from __future__ import annotations
@@ -128,20 +128,21 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
         Middleware(Doorway, observe=counters.observe),
         Middleware(HeadAsGet),
         Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
+        Middleware(TilePath),
+        Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=4),
     ]
-    if settings.cors_origins:
-        chain.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "HEAD", "POST"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-                expose_headers=["ETag", "Link", "X-Request-Id"],
-            )
-        )
-    chain.append(Middleware(TilePath))
-    chain.append(Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=4))
-    return chain
+    if not settings.cors_origins:
+        return chain
+    # Outside the doorway, so that a page of another site may read our errors too. Without cookies:
+    # such a page comes with a token.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+        expose_headers=["Content-Crs", "ETag", "Location", "Retry-After", "X-Request-Id"],
+    )
+    return [cors, *chain]
 
 
 def _lifespan(

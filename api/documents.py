@@ -66,7 +66,8 @@ class LayersDocument(Document):
 class VersionDocument(Document):
     number: int
     published_at: datetime
-    published_by: str
+    published_by: str | None
+    """None for a caller who has not logged in."""
     added: int
     changed: int
     removed: int

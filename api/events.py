@@ -206,7 +206,6 @@ async def get_photo(
             "Cache-Control": "private, max-age=86400, immutable",
             "Vary": VARY,
             # A picture that is also something else to a browser stays a picture.
-            "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; sandbox",
         },
     )

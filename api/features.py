@@ -15,13 +15,13 @@ from api.context import ContextDep, base_url
 from api.documents import FeatureDocument, FeaturesDocument
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, link, own_url
-from api.ogc_parameters import CRS84, in_crs, parse_bbox, parse_crs
+from api.ogc_parameters import CRS84, in_crs, json_only, parse_bbox, parse_crs
 from api.parameters import FILTERS, FiltersDep
 from api.session import ViewerDep
 from layers import query
 from layers.query import Feature, FeatureQuery
 
-router = APIRouter(tags=["features"], prefix="/ogc/collections/{layer_id}")
+router = APIRouter(tags=["features"], prefix="/ogc/collections/{layer_id}", dependencies=[Depends(json_only)])
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 10_000

@@ -42,7 +42,7 @@ async def list_versions(layer_id: LayerId, context: ContextDep, viewer: ViewerDe
     """The published versions of a layer, newest first."""
     scope = await scope_of(context, viewer, layer_id)
     found = await versions(context.database, scope.layer.id)
-    return Json({"versions": [_version_document(version) for version in found]})
+    return Json({"versions": [_version_document(version, viewer) for version in found]})
 
 
 @router.get("/themes", response_model=ThemesDocument)
@@ -72,7 +72,7 @@ async def roll_back(layer_id: LayerId, wanted: RollBack, context: ContextDep, vi
     """Publishes an earlier version's state as a new version (publishers)."""
     layer = (await scope_of(context, viewer, layer_id)).layer
     version = await publish.roll_back(context.database, layer.id, wanted.version, by=viewer.name)
-    return Json(_version_document(version))
+    return Json(_version_document(version, viewer))
 
 
 @router.post("/layers/{layer_id}/withdraw", response_model=LayerDocument)
@@ -161,11 +161,12 @@ async def _fresh(context: Context, viewer: Viewer, layer_id: str) -> Json:
     return Json(layer_document(await scope_of(context, viewer, layer_id)))
 
 
-def _version_document(version: Version) -> Mapping[str, Any]:
+def _version_document(version: Version, viewer: Viewer) -> Mapping[str, Any]:
+    """A version as it travels; who published it is told to people who say who they are."""
     return {
         "number": version.number,
         "published_at": version.published_at,
-        "published_by": version.published_by,
+        "published_by": version.published_by if viewer.is_logged_in else None,
         "added": version.added,
         "changed": version.changed,
         "removed": version.removed,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api.answers import VARY, Json
@@ -18,7 +18,7 @@ from api.documents import (
 )
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, SCHEMA_JSON, link, own_url
-from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS
+from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS, json_only
 from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
 from api.ogc_tiles import REL
 from api.session import ViewerDep
@@ -55,13 +55,7 @@ GEOMETRY_FORMATS: Mapping[str, str] = {
 }
 
 
-def _json_only(
-    f: Annotated[Literal["json", "geojson"] | None, Query(description="只有 JSON  JSON only")] = None,
-) -> None:
-    """Clients of other servers send `f=json`; here it changes nothing."""
-
-
-router = APIRouter(tags=["ogc"], prefix="/ogc", dependencies=[Depends(_json_only)])
+router = APIRouter(tags=["ogc"], prefix="/ogc", dependencies=[Depends(json_only)])
 
 
 @router.get("", include_in_schema=False)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 import shapely
+from fastapi import Query
 
 from gis.crs import read_crs, reproject
 from layers.errors import BadRequest
@@ -25,6 +27,12 @@ CRS_LIST = (
     "http://www.opengis.net/def/crs/EPSG/0/4326",
     "http://www.opengis.net/def/crs/EPSG/0/3857",
 )
+
+
+def json_only(
+    f: Annotated[Literal["json", "geojson"] | None, Query(description="只有 JSON  JSON only")] = None,
+) -> None:
+    """Clients of other servers send `f=json`; here it changes nothing."""
 
 
 def parse_crs(text: str, field: str) -> str:

@@ -76,9 +76,8 @@ def require_own_page(scope: AsgiScope, context: Context) -> None:
     site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
     if site in ("same-origin", "none") or (site is None and origin is None):
         return
-    if origin is not None and (
-        urlsplit(origin).netloc == headers.get(b"host") or origin == context.settings.public_url
-    ):
+    known = {headers.get(b"host"), urlsplit(context.settings.public_url or "").netloc}
+    if origin is not None and (urlsplit(origin).netloc or None) in known:
         return
     raise NotAllowed(
         "该请求来自其他网站，已拒绝", "the request comes from a page of another site and was refused"

@@ -36,7 +36,6 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
     b"child-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     b"font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
     b"frame-ancestors 'self'",
-    b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",
     b"permissions-policy": b"geolocation=(self), camera=(self)",
 }

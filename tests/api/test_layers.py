@@ -8,7 +8,7 @@ import pytest
 from tests.api.city import CITY
 from tests.api.conftest import City
 
-PUBLIC = {"building", "community", "component", "district", "street", "unit_grid"}
+PUBLIC = {"building", "community", "component", "district", "station", "street", "unit_grid"}
 
 
 async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> None:
@@ -73,9 +73,13 @@ async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
     assert none.status_code == 404
 
 
-async def test_versions_are_told(city_client: httpx.AsyncClient) -> None:
-    told = (await city_client.get("/api/v1/layers/building/versions")).json()["versions"]
-    assert [(v["number"], v["added"], v["published_by"]) for v in told] == [(1, 2, "test")]
+async def test_versions_are_told_and_who_published_them_to_accounts(
+    city_client: httpx.AsyncClient, city: City
+) -> None:
+    for person, publisher in ((None, None), ("viewer", "test")):
+        answer = await city_client.get("/api/v1/layers/building/versions", headers=city.headers(person))
+        told = answer.json()["versions"]
+        assert [(v["number"], v["added"], v["published_by"]) for v in told] == [(1, 2, publisher)]
 
 
 @pytest.mark.parametrize("theme", ["all", "base", "grid", "pipe", "building", "ecology", "other"])
