@@ -39,6 +39,7 @@ def _operation(operation_id: str, summary: str, parameters: Sequence[Mapping[str
             "tags": ["tiles"],
             "operationId": operation_id,
             "summary": summary,
+            "description": summary,
             "parameters": list(parameters),
             "responses": {
                 "200": {
@@ -47,8 +48,7 @@ def _operation(operation_id: str, summary: str, parameters: Sequence[Mapping[str
                 },
                 "204": {"description": "空瓦片 Nothing in this square"},
                 "304": {"description": "未改变 As the caller has it"},
-                "401": {"description": "需要登录 Login needed", **problem},
-                "404": {"description": "没有此图层或瓦片 No such layer or tile", **problem},
+                "4XX": {"description": "Problem (RFC 9457)", **problem},
             },
         }
     }

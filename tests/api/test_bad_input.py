@@ -57,6 +57,8 @@ CONTENT_TYPES = ["application/json", "text/plain", "application/xml", "multipart
 GOOD: dict[str, str] = {
     **{"layer_id": "building", "layers": "building", "theme": "all", "key": "B1", "lon": "116.49"},
     **{"lat": "31.74", "q": "甲", "event_id": "1", "number": "1", "code": "1", "indicator": "pm2_5"},
+    **{"layer": "building", "z": "14", "x": "13493", "y": "6682", "tileMatrixSetId": "WebMercatorQuad"},
+    **{"tileMatrix": "14", "tileRow": "6682", "tileCol": "13493"},
     **{"start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
 }
 """A value for each parameter, so that one bad one is tried among good ones."""
