@@ -1,0 +1,101 @@
+"""A server in a process of its own, as `onemap serve` runs it, or one that answers a constant: the floor.
+
+    python -m benchmarks.service app DATABASE_URL
+    python -m benchmarks.service constant BYTES
+
+The first line it prints is its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from api.app import create_app
+from api.settings import ApiSettings
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Service(NamedTuple):
+    """A running server. `cpu_s` is the time its process has computed so far, all threads."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100.0  # clock ticks of 10 ms, as everywhere on Linux
+
+
+@contextmanager
+def serving(kind: str, argument: str) -> Iterator[Service]:
+    """A server of this module in a process of its own, until the block ends."""
+    command = [sys.executable, "-m", "benchmarks.service", kind, argument]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            assert port, "the server did not start"
+            yield Service(int(port), process.pid)
+        finally:
+            process.terminate()
+
+
+def constant(size: int) -> Callable[..., Awaitable[None]]:
+    """An application that answers `size` bytes, with the headers of a tile."""
+    start: Message = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [
+            (b"etag", b'"000000000000000000000000"'),
+            (b"cache-control", b"public, max-age=0, must-revalidate"),
+            (b"vary", b"Accept-Encoding, Authorization, Cookie"),
+            (b"content-type", b"application/vnd.mapbox-vector-tile"),
+            (b"content-encoding", b"gzip"),
+            (b"content-length", str(size).encode()),
+        ],
+    }
+    body: Message = {"type": "http.response.body", "body": b"x" * size}
+
+    async def answer(scope: Message, receive: object, send: Send) -> None:
+        await send(start)
+        await send(body)
+
+    return answer
+
+
+async def main(kind: str, argument: str) -> None:
+    app = create_app(ApiSettings(), argument) if kind == "app" else constant(int(argument))
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on" if kind == "app" else "off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    while not server.started and not running.done():  # noqa: ASYNC110 — uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    await running
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main(*sys.argv[1:3]))
