@@ -1,5 +1,6 @@
 """The application: what is opened for a process, and in which order a request passes.
 
+A kept tile for an anonymous caller is answered at once. Everything else:
 [CORS] → Doorway (id, log, errors) → HEAD → size limit → tile path → gzip → routes → the page
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -17,6 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from api import (
     event_stream,
@@ -41,8 +45,9 @@ from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
+from api.tile_address import XYZ_ROUTE
 from api.tile_operations import TILE_OPERATIONS
-from api.tile_path import TilePath
+from api.tile_path import TilePath, kept_answer
 from api.tile_selection import Selections
 from api.viewers import Viewers
 from api.web_page import WebPage
@@ -105,6 +110,20 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
 
 
 class _Application(FastAPI):
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        context = getattr(self.state, "context", None)
+        if scope["type"] == "http" and context is not None:
+            started = perf_counter()
+            answer = kept_answer(scope, context)
+            if answer is not None:
+                await send(answer.start)
+                await send(answer.body)
+                self.state.counters.observe(
+                    XYZ_ROUTE, "GET", answer.start["status"], perf_counter() - started
+                )
+                return
+        await super().__call__(scope, receive, send)
+
     def openapi(self) -> dict[str, Any]:
         """The routes', and the tile addresses, which are answered before the routes."""
         document = super().openapi()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -49,6 +50,7 @@ def is_tile_address(path: str) -> bool:
     return path.startswith("/ogc/") and _OGC_FORM.fullmatch(path) is not None
 
 
+@lru_cache(maxsize=16_384)
 def read_address(path: str, query: bytes) -> TileRequest:
     """What `path` and `query` ask for.
 

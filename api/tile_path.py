@@ -7,28 +7,55 @@ worked out, the database is not asked.
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
+import logging
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api.context import Context, context_of
 from api.session import viewer_of_request
-from api.tile_address import MEDIA_TYPE, is_tile_address, read_address
+from api.tile_address import is_tile_address, read_address
+from api.tile_answer import TileAnswer, tile_answer
 from api.tile_selection import Chosen
+from layers.access import ANONYMOUS
+from layers.errors import OneMapError
 from tiles.cache import EncodedTile
 from tiles.square import Square
 
-VARY = b"Accept-Encoding, Authorization, Cookie"
-FOR_EVER = b"public, max-age=31536000, immutable"
-ASK_AGAIN = b"public, max-age=0, must-revalidate"
-ASK_AGAIN_PRIVATE = b"private, no-cache"
-"""What a private answer may be kept for: a browser may change hands, so it asks every time."""
 METHODS = "GET, HEAD, OPTIONS"
 CLIENT_LEFT = 499
 """Counted, never sent: nobody is there to receive it."""
+
+logger = logging.getLogger("onemap.requests")
+
+
+def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
+    """The shortcut: an anonymous caller's tile from memory, with nothing of the application entered.
+
+    None for whatever is not as simple as that; it then goes its way through the doorway.
+    """
+    path = scope["path"]
+    if not path.startswith("/tiles/") or scope["method"] != "GET" or logger.isEnabledFor(logging.INFO):
+        return None
+    for name, _ in scope["headers"]:
+        if name in _NOT_SIMPLE:
+            return None
+    try:
+        asked = read_address(path, scope["query_string"])
+    except OneMapError:
+        return None
+    chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.version)
+    tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
+    if chosen is None or tile is None:
+        return None
+    is_current = asked.token == chosen.token
+    return tile_answer(
+        scope["headers"], tile, is_public=chosen.is_public, is_current=is_current, was_kept=True
+    )
+
+
+_NOT_SIMPLE = frozenset({b"authorization", b"cookie", b"origin", b"x-request-id"})
 
 
 class TilePath:
@@ -60,85 +87,15 @@ class TilePath:
         if tile is None:
             await send({"type": "http.response.start", "status": CLIENT_LEFT, "headers": []})
             return
-        await answer_tile(
-            scope, send, tile, chosen, is_current=asked.token == chosen.token, was_kept=was_kept
+        start, body = tile_answer(
+            scope["headers"],
+            tile,
+            is_public=chosen.is_public,
+            is_current=asked.token == chosen.token,
+            was_kept=was_kept,
         )
-
-
-async def answer_tile(
-    scope: AsgiScope, send: Send, tile: EncodedTile, chosen: Chosen, *, is_current: bool, was_kept: bool
-) -> None:
-    """Sends the tile, 204 for an empty one, 304 for one the client has.
-
-    `is_current`: the address names exactly what was drawn, so that it never has to be asked for again.
-    """
-    cache_control = ASK_AGAIN_PRIVATE
-    if chosen.is_public:
-        cache_control = FOR_EVER if is_current else ASK_AGAIN
-    accepts = known = b""
-    for name, value in scope["headers"]:
-        if name == b"accept-encoding":
-            accepts = value
-        elif name == b"if-none-match":
-            known = value
-    zipped = accepts_gzip(accepts)
-    # Two codings of one tile are two representations, so their strong tags differ (RFC 9110 §8.8.3.3).
-    etag = f'"{tile.etag}"'.encode() if zipped else f'"{tile.etag}.i"'.encode()
-    headers = [
-        (b"etag", etag),
-        (b"cache-control", cache_control),
-        (b"vary", VARY),
-        (b"x-onemap-cache", b"hit" if was_kept else b"miss"),
-    ]
-    if chosen.is_public:
-        headers.append((b"access-control-allow-origin", b"*"))
-        headers.append((b"access-control-expose-headers", b"ETag, X-OneMap-Left-Out, X-OneMap-Cache"))
-    if tile.left_out:
-        headers.append((b"x-onemap-left-out", orjson.dumps(tile.left_out)))
-    status, body = 200, b""
-    if tile.is_empty:
-        status = 204
-    elif known and knows(known, tile.etag):
-        status = 304
-    else:
-        body = tile.body_gzip if zipped else tile.identity()
-        headers.append((b"content-type", MEDIA_TYPE.encode()))
-        headers.append((b"content-length", str(len(body)).encode()))
-        if zipped:
-            headers.append((b"content-encoding", b"gzip"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-@lru_cache(maxsize=256)
-def accepts_gzip(header: bytes) -> bool:
-    """Whether `Accept-Encoding` allows gzip (RFC 9110 §12.5.3); without the header: no.
-
-    >>> accepts_gzip(b"br, gzip;q=0.5"), accepts_gzip(b"gzip;q=0, *"), accepts_gzip(b"*")
-    (True, False, True)
-    """
-    weights: dict[bytes, float] = {}
-    for part in header.lower().split(b",")[:50]:
-        coding, _, parameters = part.partition(b";")
-        name, _, value = parameters.strip().partition(b"=")
-        try:
-            weights[coding.strip()] = float(value) if name.strip() == b"q" else 1.0
-        except ValueError:
-            weights[coding.strip()] = 0.0
-    return weights.get(b"gzip", weights.get(b"x-gzip", weights.get(b"*", 0.0))) > 0
-
-
-def knows(if_none_match: bytes, etag: str) -> bool:
-    """Whether `If-None-Match` names the tile, in either coding; compared weakly (RFC 9110 §13.1.2).
-
-    >>> knows(b'W/"a", "b"', "b"), knows(b"*", "b"), knows(b'"bb"', "b"), knows(b'"b.i"', "b")
-    (True, True, False, True)
-    """
-    if if_none_match.strip() == b"*":
-        return True
-    tag = etag.encode()
-    named = (each.strip().removeprefix(b"W/") for each in if_none_match.split(b",")[:100])
-    return any(each in (b'"' + tag + b'"', b'"' + tag + b'.i"') for each in named)
+        await send(start)
+        await send({"type": "http.response.body", "body": b""} if scope["method"] == "HEAD" else body)
 
 
 async def _drawn_unless_client_leaves(

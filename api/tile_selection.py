@@ -55,9 +55,8 @@ class Selections:
         `version` None is the current one; another may be asked of one layer only. Raises `NotFound`,
         `LoginNeeded`, `NotAllowed` for a layer that is not for the viewer, `TooMuch`, `BadRequest`.
         """
-        key = (names, version, viewer)
-        kept = self._kept.get(key)
-        if kept is not None and await self._still_stand(kept.layers):
+        kept = self.kept(viewer, names, version)
+        if kept is not None:
             return kept
         ids = _ids(names)
         if version is not None and len(ids) > 1:
@@ -69,7 +68,18 @@ class Selections:
                 expected="one layer",
             )
         layers = tuple([await self._catalogue.layer(layer_id) for layer_id in ids])
-        return self._keep(key, _choose(viewer, layers, version))
+        return self._keep((names, version, viewer), _choose(viewer, layers, version))
+
+    def kept(self, viewer: Viewer, names: str, version: int | None = None) -> Chosen | None:
+        """What `choose` answered lately, if the layers still stand as they stood then."""
+        kept = self._kept.get((names, version, viewer))
+        if kept is None:
+            return None
+        for layer in kept.layers:
+            # The catalogue replaces the value of a layer that changed in any way.
+            if self._catalogue.known(layer.id) is not layer:
+                return None
+        return kept
 
     def _keep(self, key: tuple[str, int | None, Viewer], chosen: Chosen) -> Chosen:
         self._kept[key] = chosen
@@ -77,13 +87,6 @@ class Selections:
         if len(self._kept) > KEPT_AT_MOST:
             self._kept.popitem(last=False)
         return chosen
-
-    async def _still_stand(self, layers: tuple[Layer, ...]) -> bool:
-        """Whether the catalogue holds these very values: it replaces a layer that changed in any way."""
-        for layer in layers:
-            if await self._catalogue.layer(layer.id) is not layer:
-                return False
-        return True
 
 
 def _choose(viewer: Viewer, layers: tuple[Layer, ...], version: int | None) -> Chosen:

@@ -194,6 +194,10 @@ class Catalogue:
             found = self._layers[layer_id] = await get_layer(self._db, layer_id)
         return found
 
+    def known(self, layer_id: str) -> Layer | None:
+        """The layer as this process knows it, without asking the database."""
+        return self._layers.get(layer_id)
+
     def layers(self) -> tuple[Layer, ...]:
         """Every layer, by id, whatever its status."""
         return tuple(self._layers[i] for i in sorted(self._layers))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.tile_address import read_address
-from api.tile_path import accepts_gzip, knows
+from api.tile_answer import accepts_gzip, knows
 from gis.squares import tile_at
 from layers.accounts import create_account, make_key
 from layers.catalogue import Catalogue
@@ -82,6 +82,21 @@ async def test_a_tile_is_sent_compressed_with_its_tag(town: Town) -> None:
     assert len(layers_of(answer)["shop"]) > 10
     assert answer.headers["x-onemap-cache"] == "miss"
     assert (await town.get(f"/tiles/shop/{HERE}.mvt")).headers["x-onemap-cache"] == "hit"
+
+
+async def test_kept_tiles_are_counted_too(town: Town) -> None:
+    for _ in range(3):
+        await town.get(f"/tiles/shop/{HERE}.mvt")
+    figures = (await town.get("/metrics")).text
+    route = "/tiles/{layers}/{z}/{x}/{y}.mvt"
+    assert f'onemap_requests_total{{route="{route}",method="GET",status="200"}} 3' in figures
+
+
+async def test_a_kept_tile_is_not_for_a_credential_that_does_not_hold(town: Town) -> None:
+    for _ in range(2):
+        assert (await town.get(f"/tiles/shop/{HERE}.mvt")).status_code == 200
+    assert (await town.get(f"/tiles/shop/{HERE}.mvt", "wrong")).status_code == 401
+    assert (await town.get(f"/tiles/shop/{HERE}.mvt", Cookie="onemap_session=wrong")).status_code == 401
 
 
 async def test_layers_named_together_come_in_one_tile(town: Town) -> None:
