@@ -7,19 +7,16 @@ below the header are filled with their one value, counted; rows keep the numbers
 from __future__ import annotations
 
 import datetime as dt
-import re
-import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-import openpyxl
 import pyarrow as pa
-from openpyxl.utils.cell import range_boundaries
-from openpyxl.utils.exceptions import InvalidFileException
 
 from importers.archive import MAX_RATIO, MAX_UNPACKED, SMALL
 from importers.coerce import EXCEL_DIGITS
@@ -27,34 +24,23 @@ from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated, Unsa
 from importers.header import column_names
 from importers.options import ImportOptions
 from importers.source import CHUNK_ROWS, Chunk, Note, Source, Trouble
+from importers.xlsx import UNCOMPUTED, Block, Cell, NotAWorkbook, Workbook
 
 HEADER_WITHIN = 20
 """The header is looked for in the first rows; titles and notes stand above it in printed tables."""
 
-Cell = str | int | float | bool | dt.datetime | dt.date | dt.time | None
-_MERGE = re.compile(rb'<mergeCell ref="([A-Z]+\d+:[A-Z]+\d+)"')
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
-_TAIL = 1 << 16
-
-
-class _Merged(NamedTuple):
-    """A merged block, 1-based, both ends included."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 class _Sheet(NamedTuple):
-    """One sheet as found: where its header is, its columns, its merged blocks, whether it has formulas."""
+    """One sheet as found: where its header is, its columns, its merged blocks."""
 
+    book: Workbook
     name: str
     header_row: int
     names: list[str]
     notes: tuple[Note, ...]
-    merged: tuple[_Merged, ...]
-    has_formulas: bool
+    merged: tuple[Block, ...]
 
 
 def sheet_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
@@ -63,17 +49,9 @@ def sheet_sources(path: Path, file: str, options: ImportOptions) -> list[Source]
     Blank sheets are passed over; a workbook of blank sheets raises `EmptyFile`.
     """
     _guard(path, file)
-    try:
-        members = _members(path)
-    except (InvalidFileException, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise NotWhatItSays(
-            file,
-            "不是 Excel 工作簿（.xlsx）",
-            "this is no Excel workbook (.xlsx)",
-            found=type(error).__name__,
-            expected="an .xlsx workbook",
-        ) from error
-    names = list(members)
+    with _spoken(file):
+        book = Workbook(path)
+    names = book.names
     if options.table is not None and options.table not in names:
         raise BadTable(
             file,
@@ -83,11 +61,7 @@ def sheet_sources(path: Path, file: str, options: ImportOptions) -> list[Source]
             expected=options.table,
         )
     wanted = names if options.table is None else [options.table]
-    found = [
-        _source(path, file, sheet)
-        for name in wanted
-        if (sheet := _look(path, file, name, members.get(name))) is not None
-    ]
+    found = [_source(path, file, sheet) for name in wanted if (sheet := _look(book, file, name)) is not None]
     if not found:
         raise EmptyFile(
             file, "工作簿里没有数据", "the workbook holds no rows", found="blank sheets", expected="a table"
@@ -96,7 +70,7 @@ def sheet_sources(path: Path, file: str, options: ImportOptions) -> list[Source]
 
 
 def _source(path: Path, file: str, sheet: _Sheet) -> Source:
-    first = next(_read(path, sheet, 200), None)
+    first = next(_read(file, sheet, 200), None)
     schema = (
         pa.schema([(n, a.type) for n, a in first.columns.items()]) if first is not None else pa.schema([])
     )
@@ -106,7 +80,7 @@ def _source(path: Path, file: str, sheet: _Sheet) -> Source:
         name=sheet.name,
         format="XLSX",
         schema=schema,
-        read=partial(_read, path, sheet),
+        read=partial(_read, file, sheet),
         row_word="row",
         notes=sheet.notes,
     )
@@ -158,23 +132,30 @@ def _guard(path: Path, file: str) -> None:
         ) from error
 
 
-def _members(path: Path) -> dict[str, str]:
-    """Sheet name → its XML inside the package."""
-    workbook = openpyxl.load_workbook(path, read_only=True)
+@contextmanager
+def _spoken(file: str) -> Iterator[None]:
+    """Whatever is wrong inside the package as `NotWhatItSays`."""
     try:
-        return {sheet.title: str(getattr(sheet, "_worksheet_path", "")) for sheet in workbook.worksheets}
-    finally:
-        workbook.close()
+        yield
+    except (NotAWorkbook, zipfile.BadZipFile, zlib.error, EOFError, ValueError, IndexError) as error:
+        raise NotWhatItSays(
+            file,
+            f"工作簿内容有误，无法读取（{error}）；请用 Excel 打开后另存",
+            f"the workbook's content is broken ({error}); open it in Excel and save it anew",
+            found=str(error)[:200],
+            expected="an .xlsx workbook",
+        ) from error
 
 
-def _look(path: Path, file: str, name: str, member: str | None) -> _Sheet | None:
+def _look(book: Workbook, file: str, name: str) -> _Sheet | None:
     """Where the table of a sheet is; None for a blank sheet."""
     rows: list[tuple[int, Sequence[Cell]]] = []
-    for number, row in _rows(path, name, computed=True):
-        if any(cell not in (None, "") for cell in row):
-            rows.append((number, row))
-        if len(rows) >= HEADER_WITHIN:
-            break
+    with _spoken(file):
+        for number, row in book.rows(name):
+            if any(cell not in (None, "") for cell in row):
+                rows.append((number, row))
+            if len(rows) >= HEADER_WITHIN:
+                break
     if not rows:
         return None
     at = _header_position([row for _, row in rows])
@@ -189,9 +170,9 @@ def _look(path: Path, file: str, name: str, member: str | None) -> _Sheet | None
         notes += (
             Note("header.titles", "列名上方的标题行已略过", "rows above the header were passed over", at),
         )
-    merged, has_formulas = _features(path, member)
-    below = tuple(m for m in merged if m.bottom > number and m.left <= widest)
-    return _Sheet(name, number, names, notes, below, has_formulas)
+    with _spoken(file):
+        below = tuple(m for m in book.merged(name) if m[3] > number and m[0] <= widest)
+    return _Sheet(book, name, number, names, notes, below)
 
 
 def _header_position(rows: list[Sequence[Cell]]) -> int:
@@ -210,103 +191,82 @@ def _header_position(rows: list[Sequence[Cell]]) -> int:
     return 0
 
 
-def _features(path: Path, member: str | None) -> tuple[list[_Merged], bool]:
-    """Merged blocks and whether any cell holds a formula, from the sheet's XML, read once in a stream."""
-    if not member:
-        return [], False
-    has_formulas = False
-    tail = b""
-    found: list[_Merged] = []
-    with zipfile.ZipFile(path) as package, package.open(member.lstrip("/")) as content:
-        while block := content.read(1 << 20):
-            text = tail + block
-            has_formulas = has_formulas or b"<f>" in text or b"<f " in text
-            cut = text.rfind(b"<")
-            tail = text[cut:] if len(text) - cut < _TAIL else b""
-            for ref in _MERGE.findall(text[: cut if tail else len(text)]):
-                left, top, right, bottom = range_boundaries(ref.decode())
-                found.append(_Merged(left or 1, top or 1, right or 1, bottom or 1))
-    return found, has_formulas
-
-
-def _rows(path: Path, name: str, *, computed: bool) -> Iterator[tuple[int, Sequence[Cell]]]:
-    """The rows of a sheet with their numbers: computed values, or the formulas as text."""
-    with warnings.catch_warnings():
-        # openpyxl warns of styles and extensions it does not keep; only values are read here
-        warnings.simplefilter("ignore")
-        workbook = openpyxl.load_workbook(path, read_only=True, data_only=computed)
-        try:
-            sheet = workbook[name]
-            sheet.reset_dimensions()
-            for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-                yield number, cast("Sequence[Cell]", row)
-        finally:
-            workbook.close()
-
-
-def _read(path: Path, sheet: _Sheet, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+def _read(file: str, sheet: _Sheet, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """The rows below the header, blank ones passed over."""
-    formulas = _rows(path, sheet.name, computed=False) if sheet.has_formulas else None
     width = len(sheet.names)
     filling = _Filling(sheet.merged)
-    kept: list[list[Cell]] = []
-    numbers: list[int] = []
-    counts: dict[str, int] = {}
-    troubles: list[Trouble] = []
-    for number, row in _rows(path, sheet.name, computed=True):
-        written = next(formulas)[1] if formulas is not None else ()
-        if number <= sheet.header_row:
-            continue
-        cells = [*row[:width], *[None] * (width - len(row))]
-        filled = filling.fill(number, cells)
-        for rule, times in (("cell.merged", filled), ("cell.error", _clear_errors(cells))):
-            if times:
-                counts[rule] = counts.get(rule, 0) + times
-        formula = _uncomputed(cells, written)
-        if formula is not None:
-            troubles.append(_formula_trouble(number, sheet.names[formula]))
-            continue
-        if all(cell in (None, "") for cell in cells):
-            counts["row.blank"] = counts.get("row.blank", 0) + 1
-            continue
-        kept.append(cells)
-        numbers.append(number)
-        if len(kept) >= rows:
-            yield _chunk(sheet, kept, numbers, counts, troubles)
-            kept, numbers, counts, troubles = [], [], {}, []
-    if kept or counts or troubles:
-        yield _chunk(sheet, kept, numbers, counts, troubles)
+    pile = _Pile()
+    last = sheet.header_row
+    with _spoken(file):
+        for number, row in sheet.book.rows(sheet.name):
+            if number <= sheet.header_row:
+                continue
+            pile.count("row.blank", number - last - 1)
+            last = number
+            cells = [*row[:width], *[None] * (width - len(row))]
+            pile.count("cell.merged", filling.fill(number, cells))
+            pile.add(number, cells, sheet.names)
+            if len(pile.rows) >= rows:
+                yield pile.chunk(sheet.names)
+                pile = _Pile()
+    if pile.rows or pile.counts or pile.troubles:
+        yield pile.chunk(sheet.names)
+
+
+class _Pile:
+    """Rows that become a chunk, and what was done to them."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[Cell]] = []
+        self.numbers: list[int] = []
+        self.counts: dict[str, int] = {}
+        self.troubles: list[Trouble] = []
+
+    def count(self, rule: str, times: int) -> None:
+        if times:
+            self.counts[rule] = self.counts.get(rule, 0) + times
+
+    def add(self, number: int, cells: list[Cell], names: list[str]) -> None:
+        """Takes a row; passes over a blank one, and refuses one with a formula without a result."""
+        self.count("cell.error", _clear_errors(cells))
+        if UNCOMPUTED in cells:
+            self.troubles.append(_formula_trouble(number, names[cells.index(UNCOMPUTED)]))
+        elif all(cell is None or cell == "" for cell in cells):
+            self.count("row.blank", 1)
+        else:
+            self.rows.append(cells)
+            self.numbers.append(number)
+
+    def chunk(self, names: list[str]) -> Chunk:
+        columns = {name: _array([row[i] for row in self.rows]) for i, name in enumerate(names)}
+        mended = tuple(Note(rule, *_SAID[rule], times) for rule, times in self.counts.items())
+        return Chunk(np.array(self.numbers, dtype=np.int64), columns, None, tuple(self.troubles), mended)
 
 
 class _Filling:
     """Gives the cells of merged blocks the value of their top left cell."""
 
-    def __init__(self, merged: Sequence[_Merged]) -> None:
-        self._blocks = sorted(merged, key=lambda m: m.top)
-        self._values: dict[_Merged, Cell] = {}
+    def __init__(self, merged: Sequence[Block]) -> None:
+        self._blocks = sorted(merged, key=lambda block: block[1], reverse=True)
+        self._values: dict[Block, Cell] = {}
 
     def fill(self, number: int, cells: list[Cell]) -> int:
         """Fills `cells` of row `number` in place; how many were filled."""
         filled = 0
-        while self._blocks and self._blocks[0].top <= number:
-            block = self._blocks.pop(0)
-            self._values[block] = cells[block.left - 1] if block.left <= len(cells) else None
-        for block in [b for b in self._values if b.bottom < number]:
+        while self._blocks and self._blocks[-1][1] <= number:
+            block = self._blocks.pop()
+            if block[1] == number:
+                self._values[block] = cells[block[0] - 1] if block[0] <= len(cells) else None
+        if not self._values:
+            return 0
+        for block in [b for b in self._values if b[3] < number]:
             del self._values[block]
-        for block, value in self._values.items():
-            for column in range(block.left, min(block.right, len(cells)) + 1):
+        for (left, _, right, _), value in self._values.items():
+            for column in range(left, min(right, len(cells)) + 1):
                 if cells[column - 1] is None and value is not None:
                     cells[column - 1] = value
                     filled += 1
         return filled
-
-
-def _uncomputed(cells: list[Cell], written: Sequence[Cell]) -> int | None:
-    """The first cell with a formula whose value the workbook does not keep."""
-    for position, (cell, text) in enumerate(zip(cells, written, strict=False)):
-        if cell is None and isinstance(text, str) and text.startswith("="):
-            return position
-    return None
 
 
 def _formula_trouble(row: int, column: str) -> Trouble:
@@ -331,18 +291,6 @@ _SAID = {
     "cell.error": ("公式出错的单元格按空值处理", "cells that show a formula's error were taken as empty"),
     "row.blank": ("空行已略过", "blank rows were passed over"),
 }
-
-
-def _chunk(
-    sheet: _Sheet,
-    rows: list[list[Cell]],
-    numbers: list[int],
-    counts: dict[str, int],
-    troubles: list[Trouble],
-) -> Chunk:
-    columns = {name: _array([row[i] for row in rows]) for i, name in enumerate(sheet.names)}
-    mended = tuple(Note(rule, *_SAID[rule], times) for rule, times in counts.items())
-    return Chunk(np.array(numbers, dtype=np.int64), columns, None, tuple(troubles), mended)
 
 
 def _array(values: list[Cell]) -> pa.Array:

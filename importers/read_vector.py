@@ -60,8 +60,8 @@ def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source
     suffix = path.suffix.lower()
     if suffix == ".shp":
         return [_shapefile(path, file, options)]
-    if suffix in _JSON:
-        json_kind(path, file)
+    if suffix in _JSON and json_kind(path, file) == "GeoJSON" and options.table is None:
+        return [_layer(path, file, None, suffix)]  # always one layer; each opening parses the whole file
     with _heard(file):
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     if not layers:
@@ -81,8 +81,9 @@ def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source
     return [_layer(path, file, name, suffix) for name in layers]
 
 
-def _layer(path: Path, file: str, name: str, suffix: str) -> Source:
+def _layer(path: Path, file: str, name: str | None, suffix: str) -> Source:
     info, schema, meta = _opened(path, file, name, None)
+    name = str(info["layer_name"])
     if info["driver"] not in DRIVERS[suffix]:
         raise NotWhatItSays(
             file,
@@ -129,7 +130,7 @@ def _source(
     row_id = str(info["fid_column"]) if _has_row_id(info) else None
 
     def read(rows: int) -> Iterator[Chunk]:
-        return _read(path, file, name, text, rows)
+        return _read(path, file, name, text, rows, with_row_id=row_id is not None)
 
     count = int(info["features"])
     return Source(
@@ -152,7 +153,7 @@ def _source(
 
 
 def _opened(
-    path: Path, file: str, name: str, text: _Text | None
+    path: Path, file: str, name: str | None, text: _Text | None
 ) -> tuple[dict[str, Any], pa.Schema, dict[str, Any]]:
     """What GDAL says of a layer, the schema of its columns (no geometry), and what the stream says."""
     encoding = text.encoding if text else None
@@ -176,11 +177,10 @@ def _opened(
     return info, pa.schema(kept), dict(meta)
 
 
-def _read(path: Path, file: str, name: str, text: _Text, rows: int) -> Iterator[Chunk]:
+def _read(path: Path, file: str, name: str, text: _Text, rows: int, *, with_row_id: bool) -> Iterator[Chunk]:
     """The rows in chunks; raises `Unreadable` where GDAL gives up, and notes what it warned of."""
     with _heard(file):
-        info = pyogrio.read_info(path, layer=name, encoding=text.encoding)
-        opened = _stream(path, name, text.encoding, rows, _has_row_id(info))
+        opened = _stream(path, name, text.encoding, rows, with_row_id)
         meta, reader = opened.__enter__()
     first = 1
     try:
@@ -253,7 +253,7 @@ def _unreadable(file: str, error: BaseException) -> BadFile:
     )
 
 
-def _stream(path: Path, name: str, encoding: str | None, rows: int, fids: bool) -> Any:
+def _stream(path: Path, name: str | None, encoding: str | None, rows: int, fids: bool) -> Any:
     return pyogrio.open_arrow(
         path, layer=name, encoding=encoding, batch_size=rows, use_pyarrow=True, return_fids=fids
     )

@@ -48,7 +48,7 @@ async def test_a_killed_import_shows_nothing_and_the_next_one_cleans_up(
     assert await process.wait() == -signal.SIGKILL
     assert await state_of(database) == before
     assert set(await rows_of(database, "t")) == {"0"}
-    assert (await runs_of(database))[-1][2] == "running"
+    assert (await runs_of(database))[-1][2] == "reading"
     await import_files(database, [text(tmp_path, "t.csv", "id,lon,lat\n0,116.5,31.8\n")])
     assert set(await rows_of(database, "t")) == {"0"}
     assert not await left_behind(database)
