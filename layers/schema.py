@@ -247,6 +247,7 @@ event = Table(
     UniqueConstraint("reporter", "idempotency_key"),
     Index(None, "state", "reported_at"),
     Index(None, "reported_at", "id"),
+    Index(None, "updated_at", "id"),
     CheckConstraint(
         "state IN ('reported', 'filed', 'dispatched', 'handled', 'checked', 'closed', 'rejected')",
         name="state",
