@@ -20,7 +20,7 @@ from layers import schema
 from layers.db import Database
 from layers.description import check, from_json, known_layers, to_json
 from layers.errors import Conflict, NotFound, OneMapError
-from layers.model import LAYER_ID, BoundingBox, Layer, Version
+from layers.model import LAYER_ID, AccessLevel, BoundingBox, Layer, Version
 from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
 from layers.tables import ensure_indexes, ensure_tables
 
@@ -65,14 +65,15 @@ async def versions(db: Database, layer_id: str) -> list[Version]:
 async def register(db: Database, layer: Layer) -> Layer:
     """Makes the layer's tables and describes it in the catalogue; returns it with its state.
 
-    Registering again updates the description and adds columns for new fields. Raises `BadData` for an
-    impossible description, `Conflict` if a published field or the geometry type would change its type.
+    Registering again updates the description and adds columns for new fields; who may see the layer stays
+    as it stands, because that is the operator's to decide (`set_access`). Raises `BadData` for an impossible
+    description, `Conflict` if a published field or the geometry type would change its type.
     """
     check(layer)
     async with db.connect() as reading:
         # Without a lock first: a service that starts must not wait for somebody's publication.
         standing = await find_layer(reading, layer.id)
-    if standing is not None and to_json(standing) == to_json(layer):
+    if standing is not None and _says_the_same(standing, layer):
         return standing
     async with db.begin(timeout_ms=0) as connection:
         # One at a time: CREATE TABLE IF NOT EXISTS of two sessions at once may collide in the catalogue.
@@ -80,17 +81,12 @@ async def register(db: Database, layer: Layer) -> Layer:
         standing = await find_layer(connection, layer.id, for_update=True)
         if standing is not None:
             _refuse_changed_types(standing, layer)
-            if to_json(standing) == to_json(layer):
+            if _says_the_same(standing, layer):
                 return standing
-        described = {
-            "description": to_json(layer),
-            "theme": layer.theme,
-            "access": layer.access,
-            "owner": layer.owner,
-        }
+        described = {"description": to_json(layer), "theme": layer.theme, "owner": layer.owner}
         await connection.execute(
             insert(schema.layer)
-            .values(id=layer.id, **described)
+            .values(id=layer.id, access=layer.access, **described)
             .on_conflict_do_update(index_elements=["id"], set_=described)
         )
         await ensure_tables(connection, layer)
@@ -137,6 +133,16 @@ async def set_status(connection: AsyncConnection, layer: Layer, status: str) -> 
     """Writes the status of a locked layer and tells the other processes."""
     await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(status=status))
     await notify(connection, LAYER_CHANNEL, layer.id, layer.version)
+
+
+async def set_access(db: Database, layer_id: str, access: AccessLevel) -> None:
+    """Decides who may see a layer, whatever its description proposes. Raises `NotFound`."""
+    async with db.begin() as connection:
+        layer = await lock_layer(connection, layer_id)
+        await connection.execute(
+            update(schema.layer).where(schema.layer.c.id == layer_id).values(access=access)
+        )
+        await notify(connection, LAYER_CHANNEL, layer.id, layer.version)
 
 
 def version_of(row: RowMapping | Mapping[str, Any]) -> Version:
@@ -230,6 +236,7 @@ def _layer(row: RowMapping) -> Layer:
     bounds = row["bounds"]
     return replace(
         described,
+        access=row["access"],
         status=row["status"],
         version=row["version"],
         published_at=row["published_at"],
@@ -237,6 +244,10 @@ def _layer(row: RowMapping) -> Layer:
         bounds=None if bounds is None else BoundingBox(*bounds),
         provenance=row["provenance"],
     )
+
+
+def _says_the_same(standing: Layer, wanted: Layer) -> bool:
+    return to_json(standing) == to_json(replace(wanted, access=standing.access))
 
 
 def _refuse_changed_types(standing: Layer, wanted: Layer) -> None:

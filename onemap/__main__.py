@@ -211,6 +211,14 @@ def layers_rollback(context: typer.Context, layer: str, version: int) -> None:
     roll_back(_settings(context), layer, version)
 
 
+@layers_app.command("access")
+def layers_access(context: typer.Context, layer: str, level: str) -> None:
+    """Say who may see a layer: public, login or restricted. 设置查看权限。"""
+    from onemap.administration import set_access
+
+    set_access(_settings(context), layer, level)
+
+
 @layers_app.command("withdraw")
 def layers_withdraw(context: typer.Context, layer: str) -> None:
     """Take a layer off the map; its rows are kept. 下架。"""

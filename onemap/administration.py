@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar, cast, get_args
 
 from rich.table import Table
 
 from layers import accounts, catalogue, publish
 from layers.access import Role
 from layers.db import Database
+from layers.errors import BadRequest
+from layers.model import AccessLevel
 from onemap import serve
 from onemap.settings import Settings
 from onemap.terminal import language, out, say
@@ -95,6 +97,18 @@ def roll_back(settings: Settings, layer_id: str, number: int) -> None:
             f"{layer_id} is now at version {version.number}, with the content of version {number}",
         )
     )
+
+
+def set_access(settings: Settings, layer_id: str, access: str) -> None:
+    """Decides who may see a layer. Raises `NotFound`, `BadRequest` for a level that is none."""
+    levels = get_args(AccessLevel)
+    if access not in levels:
+        raise BadRequest(
+            f"没有权限级别“{access}”", f"there is no access level {access!r}",
+            field="access", value=access, expected=", ".join(levels),
+        )  # fmt: skip
+    with_database(settings, lambda db: catalogue.set_access(db, layer_id, cast(AccessLevel, access)))
+    out.print(say(f"{layer_id} 的权限现为 {access}", f"{layer_id} is now {access}"))
 
 
 def withdraw(settings: Settings, layer_id: str) -> None:

@@ -14,7 +14,7 @@ from importers.options import ImportOptions
 from importers.run import import_files
 from layers.access import Role
 from layers.accounts import create_account, load_departments
-from layers.catalogue import list_layers
+from layers.catalogue import list_layers, set_access
 from layers.db import Database
 from layers.errors import BadData, Conflict
 from onemap import serve
@@ -77,6 +77,9 @@ async def _load(url: str) -> None:
         if not folder.is_dir():
             with step("生成样例城市", "making the sample city"), Bars() as bars:
                 make_city(folder, progress=bars)
+        # real pipes are for people who log in; these are invented, and a demo should show them
+        for layer in ("pipe_node", "pipe_line"):
+            await set_access(database, layer, "public")
         out.print(say("→ 导入样例城市 …", "→ importing the sample city …"), markup=False)
         await load_city(database, folder)
 

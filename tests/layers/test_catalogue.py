@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
-from layers.catalogue import Catalogue, get_layer, known_layers, list_layers, register, register_known
+from layers.catalogue import (
+    Catalogue,
+    get_layer,
+    known_layers,
+    list_layers,
+    register,
+    register_known,
+    set_access,
+)
 from layers.db import Database
 from layers.errors import BadData, Conflict, NotFound, Unavailable
 from layers.model import Field, Text
@@ -125,3 +134,14 @@ async def test_a_reader_too_slow_gets_one_missed(database: Database, monkeypatch
     for number in range(3):
         subscription.put(Notice(EVENT_CHANNEL, "1", number))
     assert await anext(subscription) == Missed(EVENT_CHANNEL)
+
+
+async def test_who_may_see_a_layer_is_the_operators_to_decide_and_outlives_a_new_description(
+    database: Database,
+) -> None:
+    layer = await get_layer(database, "pipe_line")
+    assert layer.access == "login"
+    await set_access(database, "pipe_line", "public")
+    await register(database, replace(layer, title=Text("管线段", "Pipe segments")))
+    await register_known(database)
+    assert (await get_layer(database, "pipe_line")).access == "public"
