@@ -6,6 +6,7 @@ const shared: Shared = {
   visible: ['road', 'building'],
   opacity: { building: 0.6 },
   threeD: true,
+  here: { lon: 116.500123, lat: 31.740456 },
 }
 
 describe('the view in the address bar', () => {
@@ -16,12 +17,13 @@ describe('the view in the address bar', () => {
     expect(read('#14/31.7/116.5&on=').visible).toEqual([])
   })
 
-  it.each(['', '#', '#on', '#a/b/c', '#14/91/200', '#14/31.7', '#fade=x:900,:3,y', '#NaN/1/1'])(
+  it.each(['', '#', '#on', '#a/b/c', '#14/91/200', '#14/31.7', '#fade=x:900,:3,y', '#NaN/1/1', '#here=1', '#here=a,b'])(
     'makes nothing of %j',
     (hash) => {
-      const { view, opacity } = read(hash)
+      const { view, opacity, here } = read(hash)
       expect(view).toBeNull()
       expect(opacity).toEqual({})
+      expect(here).toBeNull()
     },
   )
 })

@@ -100,10 +100,11 @@ function inTreeOrder(groups: LayerFeatures[]): LayerFeatures[] {
   const order = ['Point', 'MultiLineString', 'Geometry', 'MultiPolygon']
   const shown = shownLayers.value
   const rank = (group: LayerFeatures) => {
+    const frame = FRAMES.indexOf(group.layer)
+    if (frame >= 0) return 20_000 + frame
     const at = shown.findIndex((layer) => layer.id === group.layer)
     const type = order.indexOf(shown[at]?.geometry_type ?? 'Geometry')
-    const last = FRAMES.has(group.layer) ? 20 : shown[at]?.theme === 'base' ? 10 : 0
-    return (last + type) * 1000 + at
+    return (shown[at]?.theme === 'base' ? 10_000 : 0) + type * 1000 + at
   }
   return [...groups].sort((a, b) => rank(a) - rank(b))
 }

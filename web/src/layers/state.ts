@@ -30,8 +30,8 @@ export const legends = shallowRef<Record<string, LegendEntry[]>>({})
 /** Not shown at first: they crowd the city at a glance. */
 const OFF_AT_FIRST = new Set(['address', 'pipe_line', 'pipe_node'])
 
-/** Areas everything lies in: to name them at every place would say nothing about it. */
-export const FRAMES: ReadonlySet<string> = new Set(['district', 'street', 'community', 'unit_grid'])
+/** Areas everything lies in, smallest first: to name them at every place would say nothing about it. */
+export const FRAMES: readonly string[] = ['unit_grid', 'community', 'street', 'district']
 
 let wasChosen = false
 

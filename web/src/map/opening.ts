@@ -1,6 +1,7 @@
 /** Opening the map: the place of a shared link or the whole city, then everything that lives on it. */
 import { watch } from 'vue'
 import { followEvents } from '@/events/state'
+import { here, lookAt } from '@/identify/state'
 import { choose, fullExtent, isLoaded, opacity, visible } from '@/layers/state'
 import { begin } from '@/shell/beginning'
 import { isPhone, pane, sheet, treeOpen } from '@/shell/panes'
@@ -42,6 +43,7 @@ export function openMap(container: HTMLElement): void {
   if (!at) watch(isLoaded, showCity, { once: true })
   void begin().then(() => {
     followStations()
+    if (shared.here) void lookAt(shared.here.lon, shared.here.lat)
     keepLink()
   })
 }
@@ -58,12 +60,16 @@ function follow(): void {
   }
 }
 
-/** The whole city, a little nearer: its edge is fields. */
+/** A tall screen would show a wide city as a strip; there it opens on the middle of it. */
+const NEARER_ON_PHONE = 0.8
+
+/** The whole city. */
 function showCity(): void {
   const map = cityMap.value
   if (!map || !fullExtent.value) return
   const [west, south, east, north] = fullExtent.value
   map.fitBounds([[west, south], [east, north]], { padding: paddingOfPanes(), animate: false })
+  if (isPhone.value) map.setZoom(map.getZoom() + NEARER_ON_PHONE)
 }
 
 function paddingOfPanes() {
@@ -74,19 +80,22 @@ function paddingOfPanes() {
   return { top: 40, right: pane.value ? 430 : 90, bottom: 50, left: treeOpen.value ? 330 : 80 }
 }
 
+/** What is seen now, as the part of an address after `#`. */
+function linkNow(): string {
+  const { zoom, lat, lon, bearing, pitch } = view
+  return write({
+    view: { zoom, lat, lon, bearing, pitch },
+    visible: [...visible],
+    opacity: { ...opacity },
+    threeD: threeD.value,
+    here: here.place,
+  })
+}
+
 function keepLink(): void {
   let timer: ReturnType<typeof setTimeout> | undefined
-  const keep = () => {
-    const { zoom, lat, lon, bearing, pitch } = view
-    const link = write({
-      view: { zoom, lat, lon, bearing, pitch },
-      visible: [...visible],
-      opacity: { ...opacity },
-      threeD: threeD.value,
-    })
-    history.replaceState(history.state, '', link)
-  }
-  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD], () => {
+  const keep = () => history.replaceState(history.state, '', linkNow())
+  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place], () => {
     clearTimeout(timer)
     timer = setTimeout(keep, LINK_WAIT_MS)
   })

@@ -84,7 +84,7 @@ function describe(feature: MapGeoJSONFeature): { title: string; kind: string } |
   }
   if (feature.source === OVERLAY + STATIONS) return { title: String(properties.name), kind: '' }
   const layer = layerById(feature.sourceLayer ?? '')
-  if (!layer || FRAMES.has(layer.id)) return null
+  if (!layer || FRAMES.includes(layer.id)) return null
   const coded = layer.fields.find((field) => field.codes && properties[field.name] !== undefined)
   const name = properties.name ?? properties.number ?? (coded ? valueOf(properties[coded.name], coded) : '')
   const title = String(name || '')

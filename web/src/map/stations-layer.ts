@@ -8,6 +8,9 @@ import { defineOverlay, fillOverlay } from './overlays'
 
 export const STATIONS = 'stations'
 
+const SANS = ['Map Bold', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC']
+const SERIF = ['Map Bold', 'Times New Roman', 'Songti SC', 'SimSun', 'Noto Serif CJK SC', 'serif']
+
 /** Drawn by the service for those who have no readings; the badges replace it. */
 const PLAIN = ['station-dot', 'station-name']
 
@@ -29,7 +32,8 @@ export function setUpStationsLayer(): void {
       minzoom: 10.5,
       layout: {
         'text-field': ['get', 'value'],
-        'text-font': ['Map Bold', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC'],
+        // without serifs the classes Ⅰ to Ⅲ are only bars
+        'text-font': ['case', ['get', 'isClass'], ['literal', SERIF], ['literal', SANS]],
         'text-size': ['interpolate', ['linear'], ['zoom'], 10.5, 9, 12, 11.5, 16, 14],
         'text-allow-overlap': true,
         'text-ignore-placement': true,
@@ -39,11 +43,11 @@ export function setUpStationsLayer(): void {
     {
       id: 'stations-name',
       type: 'symbol',
-      minzoom: 11.5,
+      minzoom: 13,
       layout: {
         'text-field': ['get', 'name'],
         'text-font': ['Map Medium', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC'],
-        'text-size': ['interpolate', ['linear'], ['zoom'], 11.5, 10.5, 17, 13],
+        'text-size': ['interpolate', ['linear'], ['zoom'], 13, 10.5, 17, 13],
         'text-offset': [0, 1.75],
         'text-anchor': 'top',
         'text-max-width': 8,
@@ -81,6 +85,7 @@ function fill(): void {
           value: badgeText(station),
           color,
           ink: inkOn(color),
+          isClass: station.index?.kind === 'water_class',
         },
       }
     }),

@@ -1,4 +1,4 @@
-/** The view in the address bar: `#14.20/31.74000/116.50000/0/0&on=road,building&fade=building:60&3d`. */
+/** The view in the address bar: `#14.20/31.74000/116.50000/0/0&on=road,building&fade=building:60&3d&here=116.5,31.74`. */
 
 export interface View {
   zoom: number
@@ -14,6 +14,8 @@ export interface Shared {
   visible: string[] | null
   opacity: Record<string, number>
   threeD: boolean
+  /** The place whose things are listed. */
+  here: { lon: number; lat: number } | null
 }
 
 export function write(shared: Shared): string {
@@ -26,17 +28,19 @@ export function write(shared: Shared): string {
   const faded = Object.entries(shared.opacity).filter(([, opacity]) => opacity < 1)
   if (faded.length) parts.push(`fade=${faded.map(([id, o]) => `${id}:${Math.round(o * 100)}`).join(',')}`)
   if (shared.threeD) parts.push('3d')
+  if (shared.here) parts.push(`here=${shared.here.lon.toFixed(6)},${shared.here.lat.toFixed(6)}`)
   return `#${parts.join('&')}`
 }
 
 /** Reads what `write` wrote; whatever cannot be read is left out. */
 export function read(hash: string): Shared {
-  const shared: Shared = { view: null, visible: null, opacity: {}, threeD: false }
+  const shared: Shared = { view: null, visible: null, opacity: {}, threeD: false, here: null }
   for (const part of hash.replace(/^#/, '').split('&')) {
     const [name, value = ''] = part.split('=', 2) as [string, string?]
     if (name === 'on') shared.visible = value ? value.split(',') : []
     else if (name === 'fade') shared.opacity = opacities(value)
     else if (name === '3d') shared.threeD = true
+    else if (name === 'here') shared.here = placeOf(value)
     else shared.view = viewOf(name) ?? shared.view
   }
   return shared
@@ -49,6 +53,12 @@ function opacities(text: string): Record<string, number> {
       .map(([id, percent]) => [id ?? '', Number(percent) / 100] as const)
       .filter(([id, opacity]) => id && opacity >= 0 && opacity <= 1),
   )
+}
+
+function placeOf(text: string): { lon: number; lat: number } | null {
+  const [lon, lat] = text.split(',').map(Number)
+  if (lon === undefined || lat === undefined || !(Math.abs(lon) <= 180 && Math.abs(lat) <= 85)) return null
+  return { lon, lat }
 }
 
 function viewOf(text: string): View | null {
