@@ -1,4 +1,7 @@
-"""One delivery carried out: staged, checked, and published in one transaction, or nothing at all."""
+"""One delivery carried out: staged, checked, and published in one transaction, or nothing at all.
+
+What is to be published later is staged, checked and compared in the same way, and kept instead.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from gis.crs import CGCS2000, route
 from importers.errors import EmptyFile
@@ -24,7 +27,8 @@ from layers.db import Database
 from layers.errors import OneMapError
 from layers.import_runs import RunEnd, begin_run, end_run
 from layers.model import BoundingBox, Difference, Layer, Version
-from layers.publish import Batch, Staged, compare, discard, publish, stage
+from layers.publish import Batch, Staged, discard, publish, stage
+from layers.staged_runs import Compared, compare_stage
 
 CITY_MARGIN = 0.2
 """Degrees beyond the published districts (some 20 km) up to which a row is taken to be of the city."""
@@ -64,17 +68,20 @@ async def deliver_layers(
     layers: dict[str, Layer],
     options: ImportOptions,
     progress: Progress,
+    kept: list[Compared] | None = None,
 ) -> list[ImportReport]:
     """Stages and publishes the layers of `delivery`; one report per part, in the order of the parts.
 
-    Raises a `BadFile` or another error of ours if a file turns out to be unreadable half way; nothing is
-    published then.
+    With `kept` the stages are compared and added to it instead of being published, and the run is the
+    caller's to record. Raises a `BadFile` or another error of ours if a file turns out to be unreadable
+    half way; nothing is published then.
     """
     works = {id(part): _Work(part) for part in delivery.parts}
-    for work in works.values():
-        work.run_id = await begin_run(
-            db, file_name=work.part.source.title, layer_id=work.part.layer.id, by=options.by
-        )
+    if kept is None:
+        for work in works.values():
+            work.run_id = await begin_run(
+                db, file_name=work.part.source.title, layer_id=work.part.layer.id, by=options.by
+            )
     outcomes: list[_Outcome] = []
     try:
         nodes = Nodes()
@@ -87,7 +94,7 @@ async def deliver_layers(
             outcome.staged = await _staged(db, outcome, nodes, layers, options, progress)
             if layer_id == NODE and outcome.staged is None and not len(nodes):
                 break
-        await _finish(db, outcomes, options, progress)
+        await _finish(db, outcomes, options, progress, kept)
     except BaseException as error:
         await _abandon(db, outcomes, works.values(), error)
         raise
@@ -190,7 +197,13 @@ async def _ahead(items: Iterator[_T]) -> AsyncIterator[_T]:
             close()
 
 
-async def _finish(db: Database, outcomes: list[_Outcome], options: ImportOptions, progress: Progress) -> None:
+async def _finish(
+    db: Database,
+    outcomes: list[_Outcome],
+    options: ImportOptions,
+    progress: Progress,
+    kept: list[Compared] | None,
+) -> None:
     """Publishes the stages, or compares them only, or lets them go because rows were refused."""
     stages = [o.staged for o in outcomes if o.staged is not None]
     if len(stages) < len(outcomes):
@@ -199,21 +212,15 @@ async def _finish(db: Database, outcomes: list[_Outcome], options: ImportOptions
         return
     file = outcomes[0].works[0].part.source.title
     total = sum(s.count for s in stages)
-    if options.dry_run:
+    if options.dry_run or kept is not None:
         progress(Step(file, "comparing", 0, total))
-        for outcome in outcomes:
-            assert outcome.staged is not None
-            outcome.difference = await _compared(db, outcome, options)
-            outcome.state = "dry_run"
-            await discard(db, outcome.staged)
+        await _compare(db, outcomes, options, kept)
         return
     progress(Step(file, "publishing", 0, total))
     for outcome in outcomes:
         outcome.layer = await register(db, outcome.layer)
-    drafts = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
-    record = drafts[0].to_json() | {"parts": [draft.to_json() for draft in drafts]}
     versions = await publish(
-        db, stages, by=options.by, note=options.note, report=record, partial=options.partial
+        db, stages, by=options.by, note=options.note, report=_record(outcomes), partial=options.partial
     )
     made = {version.layer_id: version for version in versions}
     for outcome in outcomes:
@@ -221,11 +228,27 @@ async def _finish(db: Database, outcomes: list[_Outcome], options: ImportOptions
     progress(Step(file, "done", total, total))
 
 
-async def _compared(db: Database, outcome: _Outcome, options: ImportOptions) -> Difference:
-    assert outcome.staged is not None
-    if outcome.is_new:
-        return Difference(outcome.staged.count, 0, 0, 0)
-    return await compare(db, outcome.staged, partial=options.partial)
+async def _compare(
+    db: Database, outcomes: list[_Outcome], options: ImportOptions, kept: list[Compared] | None
+) -> None:
+    """Compares the stages with what stands; keeps them in `kept`, or lets them go."""
+    compared = []
+    for outcome in outcomes:
+        assert outcome.staged is not None
+        compared.append(await compare_stage(db, outcome.staged, partial=options.partial, report={}))
+        outcome.difference = compared[-1].difference
+        outcome.state = "dry_run" if kept is None else "staged"
+    for one in compared:
+        if kept is None:
+            await discard(db, one.staged)
+        else:
+            kept.append(replace(one, report=_record(outcomes)))
+
+
+def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
+    """What is kept with the versions that come of the delivery."""
+    drafts = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
+    return drafts[0].to_json() | {"parts": [draft.to_json() for draft in drafts]}
 
 
 def _conclude(outcome: _Outcome, version: Version | None) -> None:
@@ -272,7 +295,7 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
         version=outcome.version,
         seconds=work.seconds,
         row_word=source.row_word,
-        run_id=str(work.run_id),
+        run_id=None if work.run_id is None else str(work.run_id),
         is_new_layer=outcome.is_new,
     )
 
@@ -284,6 +307,7 @@ async def _close_run(db: Database, work: _Work, report: ImportReport) -> None:
         "unchanged": "unchanged",
         "refused": "refused",
         "dry_run": "cancelled",
+        "staged": "cancelled",
     }
     if work.run_id is not None:
         await end_run(db, work.run_id, ends[report.state], report.to_json())

@@ -88,7 +88,7 @@ def _expanded(paths: Sequence[Path], passed_over: Callable[[Path], None]) -> Ite
             yield path, False
             continue
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            if any(part.startswith(".") for part in file.relative_to(path).parts) or _is_sidecar(file):
+            if any(part.startswith(".") for part in file.relative_to(path).parts) or is_sidecar(file):
                 continue
             if file.suffix.lower() in (*READERS, *PACKED) and not _is_beside(file):
                 yield file, True
@@ -109,7 +109,7 @@ def _is_beside(file: Path) -> bool:
     return False
 
 
-def _is_sidecar(file: Path) -> bool:
+def is_sidecar(file: Path) -> bool:
     """True for a part of a Shapefile that is there."""
     suffix = file.suffix.lower()
     if suffix not in _SIDECARS:
@@ -133,10 +133,10 @@ def _sources(
         return _read(path, path.name, options)
     wanted = [(p, name) for p, name in members if p.suffix.lower() in READERS and not _is_beside(p)]
     if not wanted:
-        wanted = [(p, name) for p, name in members if not _is_sidecar(p)] or members
+        wanted = [(p, name) for p, name in members if not is_sidecar(p)] or members
     elif path.suffix.lower() == ".zip":
         for member, _ in members:
-            if not _is_sidecar(member) and all(member != p for p, _ in wanted):
+            if not is_sidecar(member) and all(member != p for p, _ in wanted):
                 passed_over(member)
     found: list[Source] = []
     for member, name in wanted:

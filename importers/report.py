@@ -12,7 +12,7 @@ from importers.source import ROW_WORDS, Found, RowWord
 from layers.errors import OneMapError
 from layers.model import Difference, Text
 
-State = Literal["published", "unchanged", "refused", "dry_run", "stored"]
+State = Literal["published", "unchanged", "refused", "dry_run", "stored", "staged"]
 
 LISTED_PER_RULE = 200
 """Findings named row by row for each rule; the rest is in the count."""
@@ -198,6 +198,7 @@ _STATES: dict[State, Text] = {
     "unchanged": Text("与现有版本一致，未产生新版本", "the same as the current version; no new version"),
     "refused": Text("未发布：有被拒绝的行", "not published: rows were refused"),
     "dry_run": Text("试运行，未发布", "dry run, nothing published"),
+    "staged": Text("已暂存并比较，等待发布", "staged and compared, waits to be published"),
 }
 _SEVERITIES: dict[Severity, Text] = {
     "refused": Text("拒绝", "refused"),

@@ -1,4 +1,7 @@
-"""The importer's one entrance: files in, published layer versions and honest reports out.
+"""The importer's entrance: files in, published layer versions and honest reports out.
+
+`import_files` publishes at once; `stage_files` reads, checks and compares in the same way and leaves the
+publishing to a person who has looked at it.
 
 The rule of all or nothing. A file that is wrong as a whole raises a `BadFile`; when it is found out while
 opening, nothing of the call has been written. A row that cannot be part of its layer is refused; unless
@@ -15,6 +18,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from importers.deliver import deliver_layers
 from importers.errors import BadFile, EmptyFile
@@ -32,8 +36,9 @@ from layers.errors import OneMapError
 from layers.import_runs import begin_run, end_run
 from layers.model import Layer, Text
 from layers.points import keys
-from layers.publish import sweep_stages
+from layers.publish import discard, sweep_stages
 from layers.readings import Reading, add
+from layers.staged_runs import Compared
 
 READINGS = Text("监测数据", "Readings")
 
@@ -51,8 +56,45 @@ async def import_files(
     anything), `BadRequest` for options that cannot be. Reports whose state is `refused` mean that nothing
     of that delivery was published.
     """
-    options = options or ImportOptions()
-    progress = progress or silent
+    return await _carried_out(db, paths, options or ImportOptions(), progress or silent, None)
+
+
+class StagedImport(NamedTuple):
+    """What came of files that are to be published later: no `layers` if any report is refused."""
+
+    reports: list[ImportReport]
+    layers: list[Compared]
+
+
+async def stage_files(
+    db: Database, paths: Sequence[Path], options: ImportOptions, progress: Progress
+) -> StagedImport:
+    """As `import_files`, up to the comparison: every delivery is staged by this process, none published.
+
+    A delivery does not see those before it: codes come from the layers that are published. Raises as
+    `import_files` does, and a `BadFile` for readings, which have no versions to compare.
+    """
+    kept: list[Compared] = []
+    try:
+        reports = await _carried_out(db, paths, options, progress, kept)
+    except BaseException:
+        for one in kept:
+            await discard(db, one.staged)
+        raise
+    if any(report.is_refused for report in reports):
+        for one in kept:
+            await discard(db, one.staged)
+        kept.clear()
+    return StagedImport(reports, kept)
+
+
+async def _carried_out(
+    db: Database,
+    paths: Sequence[Path],
+    options: ImportOptions,
+    progress: Progress,
+    kept: list[Compared] | None,
+) -> list[ImportReport]:
     loop = asyncio.get_running_loop()
 
     def tell(step: Step) -> None:
@@ -69,7 +111,7 @@ async def import_files(
     sources = await asyncio.to_thread(opening.__enter__)
     try:
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
-        return await _all(db, deliveries, layers, options, progress)
+        return await _all(db, deliveries, layers, options, progress, kept)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)
 
@@ -80,26 +122,39 @@ async def _all(
     layers: dict[str, Layer],
     options: ImportOptions,
     progress: Progress,
+    kept: list[Compared] | None,
 ) -> list[ImportReport]:
     reports: list[ImportReport] = []
     for delivery in deliveries:
         try:
             if delivery.kind == "readings":
+                if kept is not None:
+                    raise _not_staged(delivery.readings[0][0])
                 made = [
                     await _store_readings(db, source, columns, layers, options, progress)
                     for source, columns in delivery.readings
                 ]
             else:
-                made = await deliver_layers(db, delivery, layers, options, progress)
+                made = await deliver_layers(db, delivery, layers, options, progress, kept)
         except BadFile as error:
             error.facts["published"] = [r.layer_id for r in reports if r.state == "published"]
             raise
         reports += made
         if any(report.is_refused for report in made):
             break
-        if not options.dry_run:
+        if not options.dry_run and kept is None:
             layers = {layer.id: layer for layer in await list_layers(db)}
     return reports
+
+
+def _not_staged(source: Source) -> BadFile:
+    return BadFile(
+        source.title,
+        "这是监测数据，没有版本可比较；请用命令行 onemap import 导入",
+        "these are readings, which have no versions to compare; bring them with `onemap import`",
+        found="readings",
+        expected="rows of a layer",
+    )
 
 
 class _ReadingsStopped(Exception):

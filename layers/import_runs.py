@@ -3,7 +3,8 @@
     uploaded ──▶ reading ──▶ staged ──▶ published
         │  ◀──────  │  ◀─────  │
         │           │          ├──▶ unchanged
-        │           │          └──▶ discarded
+        │           │          ├──▶ discarded
+        │           │          └──▶ failed
         │           ├──▶ published, unchanged, refused
         └───────────┴──▶ failed, cancelled
 
@@ -29,6 +30,7 @@ from layers.access import Viewer
 from layers.db import Database
 from layers.errors import Conflict, NotFound
 from layers.notices import IMPORT_CHANNEL, notify
+from layers.stage import announce_life
 
 RunState = Literal[
     "uploaded", "reading", "staged", "published", "unchanged", "refused", "failed", "cancelled", "discarded"
@@ -38,7 +40,7 @@ RunEnd = Literal["published", "unchanged", "refused", "failed", "cancelled"]
 FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     "uploaded": frozenset({"reading", "failed", "cancelled"}),
     "reading": frozenset({"uploaded", "staged", "published", "unchanged", "refused", "failed", "cancelled"}),
-    "staged": frozenset({"uploaded", "published", "unchanged", "discarded"}),
+    "staged": frozenset({"uploaded", "published", "unchanged", "discarded", "failed"}),
 }
 """Which states may come after which; the others are ends."""
 
@@ -78,6 +80,7 @@ class Run:
 async def begin_run(db: Database, *, file_name: str, layer_id: str | None, by: str) -> uuid.UUID:
     """Records that this process reads an import; its id."""
     run_id = uuid.uuid4()
+    await announce_life(db)
     async with db.begin() as connection:
         await connection.execute(
             insert(_table).values(
@@ -95,8 +98,11 @@ async def begin_run(db: Database, *, file_name: str, layer_id: str | None, by: s
 async def end_run(
     db: Database, run_id: uuid.UUID, state: RunEnd, report: Mapping[str, Any] | None = None
 ) -> None:
-    """Records how an import ended. Raises `Conflict` if it has ended already."""
+    """Records how an import ended. Raises `Conflict` if it has ended, or another process reads it now."""
     async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+        if run.worker != db.process:
+            raise wrong_state(run, state)
         await move(connection, run_id, state, report=dict(report or {}))
 
 
@@ -155,6 +161,7 @@ async def list_runs(
 
 async def claim(db: Database, run_id: uuid.UUID) -> Run | None:
     """Takes a waiting run for this process; None if it waits no longer (taken, cancelled, gone)."""
+    await announce_life(db)
     async with db.begin() as connection:
         run = await lock_run(connection, run_id)
         if run.state != "uploaded":
@@ -174,6 +181,7 @@ async def claim(db: Database, run_id: uuid.UUID) -> Run | None:
 
 async def beat(db: Database, run_id: uuid.UUID, *, step: str, done: int, total: int | None) -> bool:
     """The worker lives and is so far; False if it should stop: cancelled, or no longer its run."""
+    await announce_life(db)
     moved = (
         (_table.c.step != step) | (_table.c.rows_done != done) | _table.c.rows_total.is_distinct_from(total)
     )
@@ -200,7 +208,7 @@ async def ask_to_cancel(db: Database, run_id: uuid.UUID) -> Run:
             return await move(connection, run_id, "cancelled")
         if run.state != "reading":
             raise wrong_state(run, "cancelled")
-        return await _write(connection, run_id, cancel_asked=True)
+        return await write(connection, run_id, cancel_asked=True)
 
 
 async def waiting_runs(db: Database) -> list[uuid.UUID]:
@@ -229,10 +237,11 @@ async def move(connection: AsyncConnection, run_id: uuid.UUID, to: RunState, **v
         raise wrong_state(run, to)
     if to not in OPEN:
         values |= {"ended_at": func.now(), "worker": None, "cancel_asked": False}
-    return await _write(connection, run_id, state=to, **values)
+    return await write(connection, run_id, state=to, **values)
 
 
-async def _write(connection: AsyncConnection, run_id: uuid.UUID, **values: Any) -> Run:
+async def write(connection: AsyncConnection, run_id: uuid.UUID, **values: Any) -> Run:
+    """Writes `values` into the columns of a locked run, and tells."""
     statement = update(_table).where(_table.c.id == run_id)
     changed = statement.values(**values, revision=_table.c.revision + 1).returning(_table)
     row = (await connection.execute(changed)).mappings().one()

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Table,
     delete,
     func,
     insert,
     literal,
+    not_,
+    or_,
     select,
     text,
     update,
@@ -28,7 +31,7 @@ from layers import schema
 from layers.catalogue import lock_layer, read_layer, set_status, version_of
 from layers.db import Database
 from layers.difference import find_changes, measure
-from layers.errors import Conflict, NotFound
+from layers.errors import Conflict, NotAllowed, NotFound
 from layers.model import Difference, Layer, Version
 from layers.notices import LAYER_CHANNEL, notify
 from layers.rows import standing_at
@@ -53,10 +56,13 @@ __all__ = [
 
 
 async def compare(db: Database, staged: Staged, *, partial: bool = False) -> Difference:
-    """What publishing `staged` would do now. `partial`: rows it does not mention stay."""
+    """What publishing `staged` would do now. `partial`: rows it does not mention stay.
+
+    A stage with fields that the layer does not have yet changes every row it brings again.
+    """
     async with db.begin(timeout_ms=0) as connection:
         layer = await read_layer(connection, staged.layer.id)
-        delivery = await _delivery(connection, layer, staged)
+        delivery = await _delivery(connection, layer, staged, may_add_fields=True)
         changes = await find_changes(
             connection, delivery, rows_table(layer), partial=partial, name=temporary_name()
         )
@@ -79,19 +85,63 @@ async def publish(
     no longer fits its layer.
     """
     deliveries = [staged] if isinstance(staged, Staged) else list(staged)
-    made = []
     async with db.begin(timeout_ms=0) as connection:
-        # In the order of ids, so that two publishers of the same layers cannot lock each other out.
-        for delivery in sorted(deliveries, key=lambda d: d.layer.id):
-            layer = await lock_layer(connection, delivery.layer.id)
-            source = await _delivery(connection, layer, delivery)
-            version = await _apply(
-                connection, layer, source, by=by, note=note, report=dict(report or {}), partial=partial
-            )
-            await drop_stage(connection, delivery.table)
-            if version is not None:
-                made.append(version)
+        return await publish_in(
+            connection,
+            [(delivery, report or {}) for delivery in deliveries],
+            by=by,
+            note=note,
+            partial=partial,
+        )
+
+
+async def publish_in(
+    connection: AsyncConnection,
+    deliveries: Sequence[tuple[Staged, Mapping[str, Any]]],
+    *,
+    by: str,
+    note: str = "",
+    partial: bool = False,
+    seen: Mapping[str, int] | None = None,
+    districts: Sequence[str] = (),
+) -> list[Version]:
+    """As `publish`, in the transaction of `connection`; each delivery with its report.
+
+    `seen`: the version of each layer that the publisher compared with; `Conflict` if one has moved on.
+    `districts`: codes the publisher is limited to; `NotAllowed` if a row outside them would change.
+    """
+    made = []
+    # In the order of ids, so that two publishers of the same layers cannot lock each other out.
+    for delivery, report in sorted(deliveries, key=lambda d: d[0].layer.id):
+        layer = await lock_layer(connection, delivery.layer.id)
+        if seen is not None and seen.get(layer.id) != layer.version:
+            raise moved_on(layer, seen.get(layer.id))
+        source = await _delivery(connection, layer, delivery)
+        version = await _apply(
+            connection,
+            layer,
+            source,
+            by=by,
+            note=note,
+            report=dict(report),
+            partial=partial,
+            districts=districts,
+        )
+        await drop_stage(connection, delivery.table)
+        if version is not None:
+            made.append(version)
     return made
+
+
+def moved_on(layer: Layer, seen: int | None) -> Conflict:
+    """The refusal of a publication that was compared with another version than stands."""
+    return Conflict(
+        f"图层“{layer.title.zh}”现为版本 {layer.version}，比较时为版本 {seen}；请重新比较后再发布",
+        f"layer {layer.id!r} is at version {layer.version} now, it was compared at {seen}; compare again",
+        layer=layer.id,
+        version=layer.version,
+        seen=seen,
+    )
 
 
 async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Version:
@@ -154,7 +204,9 @@ async def _change_status(db: Database, layer_id: str, before: str, after: str, b
     _log.info("layer %s is %s now, by %s", layer_id, after, by)
 
 
-async def _delivery(connection: AsyncConnection, layer: Layer, staged: Staged) -> Table:
+async def _delivery(
+    connection: AsyncConnection, layer: Layer, staged: Staged, *, may_add_fields: bool = False
+) -> Table:
     """The stage as a table; `Conflict` if it is gone, incomplete, or older than the description."""
     source = stage_table(staged.layer, staged.table)
     exists = await connection.scalar(
@@ -167,7 +219,8 @@ async def _delivery(connection: AsyncConnection, layer: Layer, staged: Staged) -
             f"the staged rows of layer {layer.id!r} are gone; import them again",
             layer=layer.id,
         )
-    if [(f.name, f.type) for f in layer.fields] != [(f.name, f.type) for f in staged.layer.fields]:
+    standing, brought = ([(f.name, f.type) for f in la.fields] for la in (layer, staged.layer))
+    if standing != brought and not (may_add_fields and set(standing) <= set(brought)):
         raise Conflict(
             f"图层 {layer.id} 的字段在导入期间已改变，请重新导入",
             f"the fields of layer {layer.id!r} changed meanwhile; import again",
@@ -207,10 +260,13 @@ async def _apply(
     note: str,
     report: Mapping[str, Any],
     partial: bool,
+    districts: Sequence[str] = (),
 ) -> Version | None:
     """Makes `source` the next version of the locked `layer`; None if nothing would change."""
     rows = rows_table(layer)
     changes = await find_changes(connection, source, rows, partial=partial, name=temporary_name())
+    if districts:
+        await _refuse_outside(connection, layer, source, changes, districts)
     difference = await measure(connection, changes, source, rows)
     if difference.is_empty:
         return None
@@ -220,6 +276,38 @@ async def _apply(
     for table in (rows, past_table(layer)):
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
     return await _record(connection, layer, difference, number, by=by, note=note, report=report)
+
+
+async def _refuse_outside(
+    connection: AsyncConnection, layer: Layer, source: Table, changes: Table, districts: Sequence[str]
+) -> None:
+    """Raises `NotAllowed` if a change concerns a row that is, or would be, outside `districts`."""
+    if layer.district_field is None:
+        raise NotAllowed(
+            f"图层“{layer.title.zh}”没有区划字段，有辖区限制的账户不能发布",
+            f"layer {layer.id!r} has no district field; an account limited to districts cannot publish it",
+            layer=layer.id,
+        )
+    rows = rows_table(layer)
+    before, after = rows.c[layer.district_field], source.c[layer.district_field]
+
+    def outside(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return not_(func.coalesce(or_(*(column.startswith(d, autoescape=True) for d in districts)), False))
+
+    gone = changes.c._fid.is_not(None) & outside(before)
+    come = changes.c._row.is_not(None) & outside(after)
+    pairs = changes.outerjoin(rows, rows.c._fid == changes.c._fid).outerjoin(
+        source, source.c._row == changes.c._row
+    )
+    count = await connection.scalar(select(func.count()).select_from(pairs).where(or_(gone, come)))
+    if count:
+        raise NotAllowed(
+            f"图层“{layer.title.zh}”有 {count} 处变化在您的辖区（{'、'.join(districts)}）之外",
+            f"layer {layer.id!r}: {count} changes are outside your districts ({', '.join(districts)})",
+            layer=layer.id,
+            count=count,
+            districts=list(districts),
+        )
 
 
 async def _move(

@@ -1,7 +1,8 @@
 """A delivery's rows on their way in: copied into an unlogged table, completed, keyed and hashed.
 
 Nothing here is visible to readers. A stage belongs to the process that made it; what a dead process
-left behind goes when the next delivery comes.
+left behind goes when the next delivery comes. A stage that is kept belongs to an import run, which
+outlives the process (`layers.staged_runs`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -45,6 +46,9 @@ MAX_NAMED = 10
 """How many offending keys an error names."""
 MAX_KEY_LENGTH = 400
 """Characters of a business key: it is unique by an index, whose entries hold 2.7 kB at most."""
+
+KEPT = "kept_"
+"""How the names of stages begin that belong to a run; all others begin with `s`."""
 
 _STAGE_LOCKS = 0x6F6D73  # "oms": the first half of the advisory locks that say a stager lives
 _PYTHON_TYPES: dict[FieldType, tuple[type, ...]] = {
@@ -111,7 +115,7 @@ async def stage(
     """
     check(layer)
     await sweep_stages(db)
-    name = f"s{await db.announce(_STAGE_LOCKS):08x}_{secrets.token_hex(6)}"
+    name = f"s{await announce_life(db):08x}_{secrets.token_hex(6)}"
     raw, final = _arrival_table(layer, f"{name}_in"), stage_table(layer, name)
     async with db.begin(timeout_ms=0) as connection:
         await connection.execute(CreateTable(raw))
@@ -141,17 +145,40 @@ async def drop_stage(connection: AsyncConnection, name: str) -> None:
     await (await driver(connection)).execute(statement)
 
 
+async def keep_stage(connection: AsyncConnection, staged: Staged) -> Staged:
+    """The stage under a name that no process owns: it stays until somebody drops it."""
+    kept = replace(staged, table=f"{KEPT}{secrets.token_hex(10)}")
+    rename = driver_sql.SQL("ALTER TABLE {} RENAME TO {}").format(
+        identifier(STAGE_SCHEMA, staged.table), identifier(kept.table)
+    )
+    # Its rows are going to be looked at page by page, in the order of their keys.
+    index = driver_sql.SQL("CREATE INDEX ON {} (_key)").format(identifier(STAGE_SCHEMA, kept.table))
+    for statement in (rename, index):
+        await (await driver(connection)).execute(statement)
+    return kept
+
+
+async def announce_life(db: Database) -> int:
+    """Tells other processes that this one lives; its number."""
+    return await db.announce(_STAGE_LOCKS)
+
+
+async def is_alive(connection: AsyncConnection, process: int) -> bool:
+    """Whether the process that announced itself under this number lives."""
+    return not await connection.scalar(select(func.pg_try_advisory_xact_lock(_STAGE_LOCKS, process)))
+
+
 async def sweep_stages(db: Database) -> int:
     """Drops the stages whose process is gone; returns how many. Stages of living processes stay."""
     swept = 0
     async with db.begin() as connection:
         names = await connection.scalars(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = :schema"), {"schema": STAGE_SCHEMA}
+            text("SELECT tablename FROM pg_tables WHERE schemaname = :schema AND tablename LIKE 's%'"),
+            {"schema": STAGE_SCHEMA},
         )
         for name in names.all():
             owner = int(name[1:9], 16)
-            lock = select(func.pg_try_advisory_xact_lock(_STAGE_LOCKS, owner))
-            if owner != db.process and await connection.scalar(lock):
+            if owner != db.process and not await is_alive(connection, owner):
                 await drop_stage(connection, name)
                 swept += 1
     return swept

@@ -68,6 +68,20 @@ def serve(context: typer.Context) -> None:
         serving.run(settings, url)
 
 
+@app.command()
+def worker(
+    context: typer.Context,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Read imports that were sent to the service; `serve` and `demo` start one. 导入任务进程。"""
+    from onemap import serve as serving
+    from onemap.worker import run
+
+    settings = _settings(context)
+    with serving.database(settings) as url:
+        run(settings, url, with_parent=with_parent)
+
+
 @app.command("import")
 def import_(
     context: typer.Context,

@@ -14,6 +14,7 @@ from layers.catalogue import register_known
 from layers.db import Database, wait_until_ready
 from layers.errors import Conflict
 from layers.migrations import upgrade
+from onemap import worker
 from onemap.cluster import Cluster
 from onemap.settings import Settings
 from onemap.terminal import step
@@ -41,10 +42,16 @@ def database(settings: Settings, *, stays: bool = False) -> Iterator[str]:
 
 
 def run(settings: Settings, url: str) -> None:
-    """Serves until SIGINT or SIGTERM. Raises `Conflict` when the port is taken."""
+    """Serves until SIGINT or SIGTERM, a worker beside it. Raises `Conflict` when the port is taken."""
     require_free_port(settings)
-    # worker processes read their settings from the environment, like any other process of ours
+    # the processes started here read their settings from the environment, like any other of ours
     os.environ["ONEMAP_DATABASE_URL"] = url
+    os.environ["ONEMAP_HOME"] = str(settings.home)
+    with worker.beside():
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     uvicorn.run(
         "onemap.server:create",
         factory=True,

@@ -25,7 +25,7 @@ class Settings:
     """The settings of one installation; each field is the variable `ONEMAP_<NAME>`."""
 
     home: Path = PROJECT_ROOT / ".onemap"
-    """Folder of the private PostGIS, its socket, logs and the demo accounts."""
+    """Folder of the private PostGIS, its socket, logs, the files sent for import and the demo accounts."""
     database_url: str | None = None
     """A PostGIS of your own (`postgresql://…`) instead of the private one."""
     host: str = "127.0.0.1"
@@ -44,6 +44,11 @@ class Settings:
     """Language of the command line; without it, that of `LANG`."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of the files that were sent for import."""
+        return self.home / "uploads"
 
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "database_url"}

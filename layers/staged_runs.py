@@ -1,0 +1,314 @@
+"""What an import run has staged: kept beyond its process, compared, looked at, published or discarded.
+
+Whatever changes a run and its stages does so in one transaction, so a kill at any moment leaves both as
+they were before or both as they are after.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from layers import schema
+from layers.access import Viewer
+from layers.catalogue import find_layer, get_layer, register
+from layers.db import Database
+from layers.description import from_json, to_json
+from layers.errors import NotFound
+from layers.import_runs import Run, lock_run, move, write, wrong_state
+from layers.jobs import put
+from layers.model import BoundingBox, Difference, Version
+from layers.publish import compare, moved_on, publish_in
+from layers.schema import STAGE_SCHEMA
+from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage
+
+MAX_ATTEMPTS = 3
+"""A run over which so many workers died is not tried again."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A stage and what publishing it would do to version `base_version` of its layer.
+
+    `report`: what the importer has to say of it, kept with the version it becomes.
+    """
+
+    staged: Staged
+    base_version: int
+    difference: Difference
+    report: Mapping[str, Any]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the layer has not been published yet."""
+        return self.base_version == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values, for the run's row."""
+        return {
+            "layer": self.staged.layer.id,
+            "title": self.staged.layer.title._asdict(),
+            "table": self.staged.table,
+            "count": self.staged.count,
+            "base_version": self.base_version,
+            "difference": [*self.difference[:4], [list(box) for box in self.difference.boxes]],
+            "description": to_json(self.staged.layer),
+            "report": dict(self.report),
+        }
+
+
+def stages_of(run: Run) -> list[Compared]:
+    """What the run has staged."""
+    return [_compared(told) for told in run.stages]
+
+
+def stage_of(run: Run, layer_id: str | None) -> Compared:
+    """The stage of one layer of the run; None: the only one. Raises `Conflict` or `NotFound`."""
+    if run.state != "staged":
+        raise wrong_state(run, "compared")
+    found = [one for one in stages_of(run) if layer_id in (None, one.staged.layer.id)]
+    if len(found) != 1:
+        named = ", ".join(one.staged.layer.id for one in stages_of(run))
+        raise NotFound(
+            f"该导入的图层为 {named}，请指明其中之一",
+            f"name one of this import's layers: {named}",
+            layer=layer_id,
+            expected=named,
+        )
+    return found[0]
+
+
+async def compare_stage(
+    db: Database, staged: Staged, *, partial: bool, report: Mapping[str, Any]
+) -> Compared:
+    """Compares a stage with what stands; a layer that is not registered yet has nothing to compare with."""
+    try:
+        # The version first: should it move during the comparison, publishing will refuse.
+        base = (await get_layer(db, staged.layer.id)).version
+    except NotFound:
+        return Compared(staged, 0, Difference(staged.count, 0, 0, 0), report)
+    return Compared(staged, base, await compare(db, staged, partial=partial), report)
+
+
+async def keep(
+    db: Database, run_id: uuid.UUID, compared: Sequence[Compared], report: Mapping[str, Any]
+) -> Run:
+    """Hands the stages of this process over to its run, which is `staged` then, or `unchanged`.
+
+    Raises `Conflict` if the run is this process's no longer.
+    """
+    async with db.begin(timeout_ms=0) as connection:
+        run = await lock_run(connection, run_id)
+        if run.state != "reading" or run.worker != db.process:
+            raise wrong_state(run, "staged")
+        if all(one.difference.is_empty for one in compared):
+            await _drop(connection, compared)
+            return await move(connection, run_id, "unchanged", report=_concluded(report, compared, []))
+        kept = [replace(one, staged=await keep_stage(connection, one.staged)) for one in compared]
+        return await move(
+            connection,
+            run_id,
+            "staged",
+            layer_id=kept[0].staged.layer.id,
+            stages=[one.to_json() for one in kept],
+            report=dict(report),
+            step="compared",
+            worker=None,
+        )
+
+
+async def compare_again(db: Database, run_id: uuid.UUID) -> Run:
+    """Compares the stages with the versions that stand now. Raises `Conflict` for a run without stages."""
+    run = await _staged_run(db, run_id, "compared")
+    partial = bool(run.options.get("partial"))
+    fresh = [
+        await compare_stage(db, one.staged, partial=partial, report=one.report) for one in stages_of(run)
+    ]
+    async with db.begin() as connection:
+        if (await lock_run(connection, run_id)).state != "staged":
+            raise wrong_state(run, "compared")
+        return await write(connection, run_id, stages=[one.to_json() for one in fresh])
+
+
+async def publish_run(
+    db: Database, run_id: uuid.UUID, viewer: Viewer, *, seen: Mapping[str, int], note: str = ""
+) -> Run:
+    """Publishes all stages of the run, or none: each the next version of its layer.
+
+    `seen`: the version of each layer with which the publisher saw it compared. Raises `Conflict` if that is
+    not what the run was compared with or a layer has moved on since, `NotAllowed` if a row outside the
+    viewer's districts would change.
+    """
+    run = await _staged_run(db, run_id, "published")
+    for one in stages_of(run):
+        layer = one.staged.layer
+        if seen.get(layer.id) != one.base_version:
+            raise moved_on(replace(layer, version=one.base_version), seen.get(layer.id))
+        await _make_room(db, one)
+    districts = () if viewer.has("admin") else viewer.districts
+    async with db.begin(timeout_ms=0) as connection:
+        run = await lock_run(connection, run_id)
+        if run.state != "staged":
+            raise wrong_state(run, "published")
+        compared = stages_of(run)
+        made = await publish_in(
+            connection,
+            [(one.staged, one.report) for one in compared],
+            by=viewer.name,
+            note=note,
+            partial=bool(run.options.get("partial")),
+            seen=seen,
+            districts=districts,
+        )
+        report = _concluded(run.report, compared, made)
+        return await move(connection, run_id, "published" if made else "unchanged", stages=[], report=report)
+
+
+async def discard_run(db: Database, run_id: uuid.UUID) -> Run:
+    """Drops what the run has staged; nothing of it was published. Raises `Conflict` if it has no stages."""
+    async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+        if run.state != "staged":
+            raise wrong_state(run, "discarded")
+        await _drop(connection, stages_of(run))
+        return await move(connection, run_id, "discarded", stages=[])
+
+
+async def revive(db: Database, *, with_stages: bool = False) -> int:
+    """Queues again the runs whose worker died or whose job was lost; returns how many were in trouble.
+
+    A run that cannot be read again (no uploads, or tried `MAX_ATTEMPTS` times) fails. `with_stages`: also
+    those whose stages a crash of the database emptied; and stages that belong to no run are dropped.
+    """
+    table = schema.import_run
+    async with db.connect() as connection:
+        statement = select(table.c.id).where(table.c.state.in_(["uploaded", "reading", "staged"]))
+        run_ids = list(await connection.scalars(statement.order_by(table.c.started_at)))
+    troubled = 0
+    for run_id in run_ids:
+        async with db.begin() as connection:
+            troubled += await _revived(
+                connection, await lock_run(connection, run_id), db.process, with_stages
+            )
+    if with_stages:
+        await _drop_orphans(db)
+    return troubled
+
+
+async def give_back(db: Database, run_id: uuid.UUID) -> None:
+    """Queues again a run that this process was reading and cannot finish, because it is told to stop."""
+    async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+        if run.state == "reading" and run.worker == db.process:
+            await move(connection, run_id, "uploaded", worker=None, attempts=run.attempts - 1)
+            await put(connection, run_id)
+
+
+async def _revived(connection: AsyncConnection, run: Run, process: int, with_stages: bool) -> bool:
+    if run.state == "uploaded":
+        await put(connection, run.id)
+        return False
+    if run.state == "staged":
+        if not with_stages or await _is_whole(connection, run):
+            return False
+        await _drop(connection, stages_of(run))
+    elif run.state != "reading" or run.worker == process or await _has_worker(connection, run):
+        return False
+    if run.cancel_asked:
+        await move(connection, run.id, "cancelled")
+    elif not run.uploads or run.attempts >= MAX_ATTEMPTS:
+        fault = {
+            "zh": f"处理该导入的进程意外终止（第 {run.attempts or 1} 次）",
+            "en": f"the process that read this import died (attempt {run.attempts or 1})",
+        }
+        await move(connection, run.id, "failed", stages=[], report={**run.report, "fault": fault})
+    else:
+        await move(connection, run.id, "uploaded", stages=[], worker=None)
+        await put(connection, run.id)
+    return True
+
+
+async def _has_worker(connection: AsyncConnection, run: Run) -> bool:
+    return run.worker is not None and await is_alive(connection, run.worker)
+
+
+async def _is_whole(connection: AsyncConnection, run: Run) -> bool:
+    """Whether every stage of the run has its rows: an unlogged table is empty after a crash."""
+    for one in stages_of(run):
+        name = f'{STAGE_SCHEMA}."{one.staged.table}"'
+        if await connection.scalar(select(func.to_regclass(name))) is None:
+            return False
+        if await connection.scalar(text(f"SELECT count(*) FROM {name}")) != one.staged.count:  # noqa: S608
+            return False
+    return True
+
+
+async def _drop_orphans(db: Database) -> None:
+    names = text(
+        "SELECT tablename FROM pg_tables WHERE schemaname = :schema AND starts_with(tablename, :kept)"
+    )
+    async with db.begin() as connection:
+        # First the tables, then the runs: a stage that is handed over meanwhile is not among the tables.
+        found = list(await connection.scalars(names, {"schema": STAGE_SCHEMA, "kept": KEPT}))
+        stages = await connection.scalars(
+            select(schema.import_run.c.stages).where(schema.import_run.c.state == "staged")
+        )
+        owned = {told["table"] for run in stages for told in run}
+        for name in set(found) - owned:
+            await drop_stage(connection, name)
+
+
+async def _staged_run(db: Database, run_id: uuid.UUID, wanted: str) -> Run:
+    async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+    if run.state != "staged":
+        raise wrong_state(run, wanted)
+    return run
+
+
+async def _make_room(db: Database, one: Compared) -> None:
+    """Registers a layer that is new, or the fields that the delivery adds to one that stands."""
+    async with db.connect() as connection:
+        standing = await find_layer(connection, one.staged.layer.id)
+    if standing is None or set(one.staged.layer.field_names) - set(standing.field_names):
+        if standing is not None and standing.version != one.base_version:
+            raise moved_on(standing, one.base_version)
+        await register(db, one.staged.layer)
+
+
+async def _drop(connection: AsyncConnection, compared: Sequence[Compared]) -> None:
+    for one in compared:
+        await drop_stage(connection, one.staged.table)
+
+
+def _concluded(
+    report: Mapping[str, Any], compared: Sequence[Compared], made: Sequence[Version]
+) -> dict[str, Any]:
+    """The run's report with what became of each layer."""
+    numbers = {version.layer_id: version.number for version in made}
+    standing = {one.staged.layer.id: one.base_version for one in compared}
+    told = [
+        {
+            **one,
+            "state": "published" if one["layer"] in numbers else "unchanged",
+            "version": numbers.get(one["layer"], standing.get(one["layer"])),
+        }
+        for one in report.get("reports", [])
+    ]
+    return {**report, "reports": told, "versions": numbers}
+
+
+def _compared(told: Mapping[str, Any]) -> Compared:
+    layer = from_json(told["description"], where="onemap.import_run")
+    added, changed, removed, unchanged, boxes = told["difference"]
+    return Compared(
+        Staged(layer, told["table"], told["count"]),
+        told["base_version"],
+        Difference(added, changed, removed, unchanged, tuple(BoundingBox(*box) for box in boxes)),
+        told["report"],
+    )
