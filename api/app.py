@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -124,10 +124,18 @@ class _Application(FastAPI):
                 return
         await super().__call__(scope, receive, send)
 
+    _definitions: ClassVar[dict[str, dict[str, Any]]] = {}
+
     def openapi(self) -> dict[str, Any]:
-        """The routes', and the tile addresses, which are answered before the routes."""
-        document = super().openapi()
-        document["paths"].update(TILE_OPERATIONS)
+        """The routes', and the tile addresses, which are answered before the routes.
+
+        Made once for a process, as it takes 0.1 s and every application has the same routes.
+        """
+        document = self._definitions.get(self.version)
+        if document is None:
+            document = super().openapi()
+            document["paths"].update(TILE_OPERATIONS)
+            self._definitions[self.version] = document
         return document
 
 
@@ -176,6 +184,7 @@ def _lifespan(
             Locator(database, notices) as locator,
             EventFeed(database, notices) as feed,
         ):
+            app.openapi()  # the first question with parameters should not wait for it
             app.state.context = Context(
                 settings,
                 database,

@@ -74,11 +74,11 @@ def _weight(parameters: str) -> float:
         return 0.0
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     return context_of(request.scope)
 
 
-def _language(request: Request) -> Language:
+async def _language(request: Request) -> Language:
     return language_of(request.scope)
 
 

@@ -28,7 +28,7 @@ MAX_LIMIT = 10_000
 """More is cut to this, as Part 1 §7.15.2 allows."""
 
 
-def selection(
+async def selection(
     filters: FiltersDep,
     bbox: Annotated[
         str | None, Query(description="西,南,东,北 west,south,east,north", examples=["116.4,31.7,116.6,31.8"])

@@ -29,7 +29,7 @@ CRS_LIST = (
 )
 
 
-def json_only(
+async def json_only(
     f: Annotated[Literal["json", "geojson"] | None, Query(description="只有 JSON  JSON only")] = None,
 ) -> None:
     """Clients of other servers send `f=json`; here it changes nothing."""

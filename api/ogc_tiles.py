@@ -45,7 +45,7 @@ MatrixSetId = Annotated[
 ]
 
 
-def _json_only(
+async def _json_only(
     f: Annotated[Literal["json"] | None, Query(description="只有 JSON  JSON only")] = None,
 ) -> None:
     """Clients of other servers send `f=json`; here it changes nothing."""

@@ -28,7 +28,7 @@ FILTERS: Mapping[str, object] = {
 """`openapi_extra` of a route that takes property filters."""
 
 
-def refuse_unknown(request: Request) -> None:
+async def refuse_unknown(request: Request) -> None:
     """Raises `BadRequest` if the query names a parameter that the route's OpenAPI description does not.
 
     A route that declares an object parameter (OpenAPI style `form`, exploded: property filters) takes any
@@ -51,7 +51,7 @@ def refuse_unknown(request: Request) -> None:
             )
 
 
-def filters_of(request: Request) -> tuple[tuple[str, str], ...]:
+async def filters_of(request: Request) -> tuple[tuple[str, str], ...]:
     """The property filters: every (name, value) of the query that is not a parameter of the route."""
     route = request.scope["route"]
     known = _declared(request.app)[route.path_format, request.method.lower()]

@@ -40,7 +40,7 @@ class Place:
     lat: float
 
 
-def place(
+async def place(
     lon: Annotated[float, Query(description="经度（度） Longitude in degrees", examples=[116.5])],
     lat: Annotated[float, Query(description="纬度（度） Latitude in degrees", examples=[31.74])],
     crs: Annotated[Frame, Query(description="坐标类型 Frame of lon and lat")] = "cgcs2000",

@@ -99,7 +99,7 @@ async def _viewer(request: Request) -> Viewer:
 ViewerDep = Annotated[Viewer, Depends(_viewer)]
 
 
-def _publisher(viewer: ViewerDep) -> Viewer:
+async def _publisher(viewer: ViewerDep) -> Viewer:
     require(viewer, "publisher")
     return viewer
 
@@ -108,7 +108,7 @@ PublisherDep = Annotated[Viewer, Depends(_publisher)]
 """A viewer who may publish; anybody else is refused before the body is looked at."""
 
 
-def _account(viewer: ViewerDep) -> Viewer:
+async def _account(viewer: ViewerDep) -> Viewer:
     if not viewer.is_logged_in:
         raise LoginNeeded("请先登录", "please log in first")
     return viewer

@@ -159,7 +159,7 @@ async def everything(client: httpx.AsyncClient, headers: dict[str, str]) -> dict
         asked.append(ask("identify", f"/api/v1/identify?lon={lon}&lat={LAT}&radius_m=1000"))
         asked.append(ask("locate", f"/api/v1/grid/locate?lon={lon}&lat={LAT}"))
     asked.append(ask("stations", "/api/v1/stations/latest"))
-    for word in (*WORDS, "B2"):
+    for word in (OTHER_DISTRICT, "-row", "138000", "B2"):
         asked.append(ask("search", f"/api/v1/search?q={word}&limit=100"))
     await asyncio.gather(*asked)
     return {way: "\n".join(texts) for way, texts in told.items()}

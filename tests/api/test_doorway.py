@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 
 import httpx
 import psycopg
 import pytest
+from fastapi.routing import APIRoute
 from sqlalchemy import make_url
 from starlette.types import Receive, Scope, Send
 
-from api.app import create_app
+from api.app import ROUTERS, create_app
 from api.doorway import Doorway
 from api.settings import ApiSettings
 from tests.api.conftest import City, client_of
@@ -95,3 +97,15 @@ async def test_links_begin_with_the_public_address(city: City) -> None:
         assert all(link["href"].startswith("https://map.city.test/one/ogc/") for link in told["links"])
         style = (await client.get("/styles/base.json")).json()
         assert style["sources"]["base"]["url"].startswith("https://map.city.test/one/tiles/")
+
+
+def test_nothing_on_the_way_of_a_request_is_handed_to_a_thread() -> None:
+    """FastAPI runs plain functions in threads: slow for so little work, and two might then make one thing."""
+    waiting = [
+        route.dependant for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
+    ]
+    assert len(waiting) > 30
+    while waiting:
+        dependant = waiting.pop()
+        assert inspect.iscoroutinefunction(dependant.call), dependant.call
+        waiting += dependant.dependencies

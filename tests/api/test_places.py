@@ -79,15 +79,15 @@ def test_a_geometry_of_too_many_vertices_is_refused() -> None:
         )
 
 
-def test_swapped_longitude_and_latitude_are_said_to_be() -> None:
+async def test_swapped_longitude_and_latitude_are_said_to_be() -> None:
     with pytest.raises(BadRequest, match="swapped"):
-        place(31.74, 116.5)
+        await place(31.74, 116.5)
 
 
 @pytest.mark.parametrize(
     ("lon", "lat", "field"), [(181, 0, "lon"), (float("inf"), 0, "lon"), (0, float("nan"), "lat")]
 )
-def test_a_point_off_the_earth_is_refused(lon: float, lat: float, field: str) -> None:
+async def test_a_point_off_the_earth_is_refused(lon: float, lat: float, field: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        place(lon, lat)
+        await place(lon, lat)
     assert caught.value.facts["field"] == field
