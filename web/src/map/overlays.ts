@@ -35,11 +35,6 @@ export function fillOverlay(name: string, features: GeoJSON.Feature[]): void {
   if (source) source.setData(overlay.data)
 }
 
-export function overlayLayers(name: string): string[] {
-  const overlay = overlays.get(name)
-  return overlay ? overlay.draw(scheme.value).map((layer) => OVERLAY + layer.id) : []
-}
-
 watch(isDrawn, (drawn) => {
   if (drawn) for (const name of overlays.keys()) put(name)
 })
