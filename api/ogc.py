@@ -91,7 +91,7 @@ async def get_conformance() -> Json:
 
 @router.get("/api")
 async def get_definition(request: Request) -> Response:
-    """This document."""
+    """The machine-readable description of every call (OpenAPI 3.1)."""
     return Json(request.app.openapi(), media_type=OPENAPI_JSON)
 
 

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from api.errors import COOKIE
+from api.viewers import KEPT_AT_MOST, Viewers
+from layers.access import ANONYMOUS
 from tests.api.city import PASSWORD
 from tests.api.conftest import City
 
@@ -140,3 +142,13 @@ async def test_a_page_of_another_site_cannot_use_the_cookie_to_change_anything(
     )
     assert answer.status_code == 403
     assert "another site" in answer.json()["detail"]
+
+
+def test_credentials_kept_in_memory_are_bounded() -> None:
+    viewers = Viewers()
+    for number in range(KEPT_AT_MOST + 5):
+        viewers.keep(str(number), ANONYMOUS)
+    assert viewers.get("4") is None
+    assert viewers.get("5") is ANONYMOUS
+    viewers.forget("5")
+    assert viewers.get("5") is None
