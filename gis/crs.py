@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 
 from gis.errors import UnknownCrs
@@ -86,7 +86,12 @@ def read_crs(text_or_epsg: str | int) -> CRS:
         found = found.sub_crs_list[0]
     if not (found.is_geographic or found.is_projected):
         raise _unknown(text_or_epsg)
-    return _registered(found)
+    try:
+        known = _registered(found)
+        _transformer(known.to_wkt(), CGCS2000.to_wkt())
+    except ProjError as error:  # well-formed text with a projection nobody can compute
+        raise _unknown(text_or_epsg) from error
+    return known
 
 
 def describe(crs: CRS) -> str:

@@ -7,8 +7,10 @@ names that are not marked UTF-8 is read as GBK where it is (Windows tools in Chi
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -28,6 +30,9 @@ SMALL = 64 * 1024**2
 """Below this no ratio is suspicious."""
 BLOCK = 1024 * 1024
 PACKED = (".zip", ".gz")
+DAMAGE = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, IndexError, struct.error, OSError)
+"""What `zipfile` raises for a directory that is broken: names that are no UTF-8, versions and methods nobody
+knows, offsets before the file (an OSError, see `is_damage`)."""
 
 
 @contextmanager
@@ -66,7 +71,9 @@ def _unzip(path: Path, into: Path) -> list[Path]:
                 with archive.open(member) as content:
                     total += _copy(content, target, path, packed, total)
                 written.append(target)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except DAMAGE as error:
+        if not is_damage(error):
+            raise
         raise Truncated(
             path.name,
             "压缩包已损坏或不完整，请重新打包后上传",
@@ -183,6 +190,11 @@ def _is_litter(name: str) -> bool:
     """Files that operating systems leave in archives."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return any(p == "__MACOSX" or p in (".DS_Store", "Thumbs.db", "desktop.ini") for p in parts)
+
+
+def is_damage(error: BaseException) -> bool:
+    """False for an error of the machine (no room on the disk) among those of a broken archive."""
+    return not isinstance(error, OSError) or error.errno == errno.EINVAL
 
 
 def _cause(error: BaseException) -> str:

@@ -18,7 +18,9 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_string(kind):
+        return _legible(array)
+    if pa.types.is_boolean(kind) or pa.types.is_timestamp(kind):
         return array
     if pa.types.is_integer(kind):
         return array.cast(pa.int64(), safe=kind != pa.uint64())
@@ -31,6 +33,16 @@ def plain(array: pa.Array) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.string())
     return pa.array([_as_text(value) for value in array.to_pylist()], pa.string())
+
+
+def _legible(array: pa.Array) -> pa.Array:
+    """A text column in which bytes that are no UTF-8 became the replacement character (�)."""
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = array.view(pa.binary()).to_pylist()
+        return pa.array([None if r is None else r.decode(errors="replace") for r in raw], pa.string())
+    return array
 
 
 def _as_text(value: object) -> str | None:

@@ -6,7 +6,8 @@ import mmap
 import re
 from pathlib import Path
 
-from importers.errors import BadCoordinates, EmptyFile, NotWhatItSays
+from importers.encoding import is_valid
+from importers.errors import BadCoordinates, BadEncoding, EmptyFile, NotWhatItSays
 
 _STRING_COORDINATE = re.compile(rb'"coordinates"\s*:\s*\[[\[\]\s\d.,eE+\-]*("[^"]*")\s*[,\]]')
 _TYPE = re.compile(rb'"type"\s*:\s*"(\w+)"')
@@ -15,10 +16,11 @@ _GEOJSON = {
     b"MultiLineString", b"MultiPolygon", b"GeometryCollection",
 }  # fmt: skip
 _HEAD = 65_536
+_BLOCK = 4 * 1024 * 1024
 
 
 def json_kind(path: Path, file: str) -> str:
-    """`GeoJSON` or `TopoJSON`; raises `EmptyFile`, `NotWhatItSays` or `BadCoordinates`."""
+    """`GeoJSON` or `TopoJSON`; raises `EmptyFile`, `NotWhatItSays`, `BadEncoding` or `BadCoordinates`."""
     with path.open("rb") as content:
         head = content.read(_HEAD)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -32,6 +34,7 @@ def json_kind(path: Path, file: str) -> str:
             found=start[:40].decode("utf-8", errors="replace"),
             expected='{"type": "FeatureCollection", …',
         )
+    _refuse_other_encodings(path, file)
     types = set(_TYPE.findall(head))
     if b"Topology" in types:
         return "TopoJSON"
@@ -45,6 +48,19 @@ def json_kind(path: Path, file: str) -> str:
         )
     _refuse_string_coordinates(path, file)
     return "GeoJSON"
+
+
+def _refuse_other_encodings(path: Path, file: str) -> None:
+    with path.open("rb") as content:
+        if is_valid("utf-8", iter(lambda: content.read(_BLOCK), b"")):
+            return
+    raise BadEncoding(
+        file,
+        "文字不是 UTF-8（JSON 必须是 UTF-8，RFC 8259 §8.1），可能是 GBK；请另存为 UTF-8 后再导入",
+        "its text is not UTF-8, as JSON has to be (RFC 8259 §8.1); it may be GBK: save it as UTF-8",
+        found="bytes that are no UTF-8",
+        expected="UTF-8",
+    )
 
 
 def _refuse_string_coordinates(path: Path, file: str) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import pyarrow as pa
 
-from importers.archive import MAX_RATIO, MAX_UNPACKED, SMALL
+from importers.archive import DAMAGE, MAX_RATIO, MAX_UNPACKED, SMALL, is_damage
 from importers.coerce import EXCEL_DIGITS
 from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated, UnsafeArchive
 from importers.header import column_names
@@ -108,7 +108,9 @@ def _guard(path: Path, file: str) -> None:
                     found=", ".join(package.namelist()[:5]),
                     expected="an .xlsx workbook",
                 )
-    except zipfile.BadZipFile as error:
+    except DAMAGE as error:
+        if not is_damage(error):
+            raise
         head = path.read_bytes()[:8]
         if head.startswith(b"PK"):
             raise Truncated(
@@ -137,7 +139,9 @@ def _spoken(file: str) -> Iterator[None]:
     """Whatever is wrong inside the package as `NotWhatItSays`."""
     try:
         yield
-    except (NotAWorkbook, zipfile.BadZipFile, zlib.error, EOFError, ValueError, IndexError) as error:
+    except (NotAWorkbook, zlib.error, EOFError, ValueError, *DAMAGE) as error:
+        if not is_damage(error):
+            raise
         raise NotWhatItSays(
             file,
             f"工作簿内容有误，无法读取（{error}）；请用 Excel 打开后另存",

@@ -5,10 +5,12 @@ Rows come as Arrow batches with WKB, decoded by shapely in bulk; what GDAL warne
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +45,8 @@ _JSON = (".geojson", ".json", ".topojson")
 _RAW = "ISO-8859-1"
 """Read so, each byte is one character: what GDAL cannot decode is decoded here, row by row."""
 _GDAL_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError)
+_STREAM_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What the Arrow stream raises for a file that breaks off or holds nonsense."""
 _lock = threading.Lock()
 """`warnings.catch_warnings` is per process: only one thread at a time may listen to GDAL."""
 
@@ -161,10 +165,11 @@ def _opened(
         info = dict(pyogrio.read_info(path, layer=name, encoding=encoding))
         with _stream(path, name, encoding, 1, _has_row_id(info)) as (meta, reader):
             by_hand = text.by_hand if text else None
+            columns = [f for f in reader.schema if f.name != _geometry_name(meta)]
+            names = _names([f.name for f in columns], by_hand)
             kept = [
-                pa.field(decoded(f.name, by_hand), plain(pa.array([], f.type)).type)
-                for f in reader.schema
-                if f.name != _geometry_name(meta)
+                pa.field(name, plain(pa.array([], f.type)).type)
+                for name, f in zip(names, columns, strict=True)
             ]
     if info["geometry_type"] is None:
         raise EmptyFile(
@@ -190,7 +195,9 @@ def _read(path: Path, file: str, name: str, text: _Text, rows: int, *, with_row_
                 batch = next(reader, None)
             if batch is None:
                 return
-            yield _chunk(batch, _geometry_name(meta), first, text.by_hand, said)
+            with _spoken(file):
+                chunk = _chunk(batch, _geometry_name(meta), first, text.by_hand, said)
+            yield chunk
             first += batch.num_rows
     finally:
         opened.__exit__(None, None, None)
@@ -212,14 +219,14 @@ def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None
     )
     columns: dict[str, pa.Array] = {}
     cut = 0
-    for column_name, array in zip(batch.schema.names, batch.columns, strict=True):
-        if column_name == geometry:
-            continue
+    arrays = [array for n, array in zip(batch.schema.names, batch.columns, strict=True) if n != geometry]
+    names = _names([n for n in batch.schema.names if n != geometry], by_hand)
+    for name, array in zip(names, arrays, strict=True):
         values = plain(array)
         if by_hand is not None:
             values, broken_texts = decoded_array(values, by_hand)
             cut += broken_texts
-        columns[decoded(column_name, by_hand)] = values
+        columns[name] = values
     notes = [Note("gdal", f"读取时的提示：{words}", f"while reading: {words}") for words in said]
     if cut:
         notes.append(Note("text.cut", "字段末尾被截断的字符已去掉", "characters cut at a field's end", cut))
@@ -229,17 +236,44 @@ def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None
     return Chunk(numbers[keep], columns, shapes[keep], troubles, tuple(notes))
 
 
+def _names(given: list[str], by_hand: str | None) -> list[str]:
+    """The columns' names, each once: two that dBASE cut to the same ten bytes are told apart by a number."""
+    names: list[str] = []
+    for name in given:
+        whole = decoded(name, by_hand) or "column"
+        number = 1
+        while (found := whole if number == 1 else f"{whole}_{number}") in names:
+            number += 1
+        names.append(found)
+    return names
+
+
 @contextmanager
 def _heard(file: str, said: list[str] | None = None) -> Iterator[None]:
     """GDAL's warnings collected in `said`, its errors as `Unreadable`. Held for one call at a time."""
-    with _lock, warnings.catch_warnings(record=True) as heard:
+    _keep_off_the_terminal()
+    with _lock, warnings.catch_warnings(record=True) as heard, _spoken(file):
         warnings.simplefilter("always")
-        try:
-            yield
-        except (*_GDAL_ERRORS, pa.ArrowException, UnicodeDecodeError) as error:
-            raise _unreadable(file, error) from error
+        yield
     if said is not None:
         said.extend(dict.fromkeys(str(w.message)[:300] for w in heard))
+
+
+@cache
+def _keep_off_the_terminal() -> None:
+    """What GDAL says outside pyogrio's hearing goes nowhere instead of among a person's progress bars."""
+    pyogrio.set_gdal_config_options({"CPL_LOG": os.devnull})
+
+
+@contextmanager
+def _spoken(file: str) -> Iterator[None]:
+    """What GDAL and Arrow raise as `Unreadable`."""
+    try:
+        yield
+    except (*_GDAL_ERRORS, *_STREAM_ERRORS) as error:
+        raise _unreadable(file, error) from error
+    except UnboundLocalError as error:  # pyogrio 0.13 on a reference system that GDAL cannot write down
+        raise _broken_crs(file) from error
 
 
 def _unreadable(file: str, error: BaseException) -> BadFile:
@@ -250,6 +284,16 @@ def _unreadable(file: str, error: BaseException) -> BadFile:
         f"its content cannot be read; the file may be cut short or damaged ({cause})",
         found=cause,
         expected="a readable vector file",
+    )
+
+
+def _broken_crs(file: str) -> BadFile:
+    return Unreadable(
+        file,
+        "坐标系声明（.prj）已损坏；请删去 .prj，并用 crs 指定坐标系",
+        "its statement of the reference system (.prj) is damaged; take the .prj away and say it by `crs`",
+        found="a .prj that cannot be understood",
+        expected="WKT",
     )
 
 

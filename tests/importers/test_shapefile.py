@@ -87,6 +87,15 @@ def test_a_name_cut_in_the_middle_of_a_character_is_matched_and_its_text_kept(tm
     assert column(found, "网格名") == GRIDS["网格名称"]
 
 
+def test_two_names_cut_to_the_same_ten_bytes_are_both_kept(tmp_path: Path) -> None:
+    path = shapefile(tmp_path, fields={"aaaaaaaaa1": ["a", "b", "c"], "aaaaaaaaa2": ["d", "e", "f"]})
+    dbf = path.with_suffix(".dbf")
+    dbf.write_bytes(dbf.read_bytes().replace(b"aaaaaaaaa2", b"aaaaaaaaa1"))
+    found = source(path)
+    assert found.schema.names == ["aaaaaaaaa1", "aaaaaaaaa1_2"]
+    assert column(found, "aaaaaaaaa1_2") == ["d", "e", "f"]
+
+
 def test_a_text_cut_in_the_middle_of_a_character_loses_that_character_and_is_counted(tmp_path: Path) -> None:
     path = shapefile(tmp_path, encoding="UTF-8", fields={"name": ["六安市金安区中市街道", "b", "c"]})
     dbf = path.with_suffix(".dbf")

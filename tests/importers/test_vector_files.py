@@ -11,11 +11,15 @@ import pytest
 
 from importers.errors import (
     BadCoordinates,
+    BadEncoding,
     BadTable,
     EmptyFile,
     NotWhatItSays,
+    UnknownPlace,
     Unreadable,
 )
+from importers.options import ImportOptions
+from importers.place import placed
 from tests.importers.specimens import column, features, points, source, sources, squares, text, vector, whole
 
 NAMES = {"名称": ["甲", "乙", "丙"]}
@@ -93,6 +97,26 @@ def test_coordinates_written_as_text_are_refused_with_the_first_of_them(tmp_path
         sources(path)
     assert refused.value.facts["feature"] == 2
     assert "116.6" in str(refused.value.facts["found"])
+
+
+def test_geojson_in_gbk_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadEncoding, match="UTF-8"):
+        sources(text(tmp_path, "a.geojson", features(({"名称": "甲"}, points()[0])), "gbk"))
+
+
+def test_bytes_that_are_no_text_in_a_geopackage_are_replaced_and_noted(tmp_path: Path) -> None:
+    path = vector(tmp_path / "a.gpkg", points(), {"名称": ["甲甲甲", "乙", "丙"]})
+    path.write_bytes(path.read_bytes().replace("甲甲甲".encode(), "六安".encode("gbk") + "甲乙".encode()[:5]))
+    assert "\ufffd" in column(source(path), "名称")[0]
+
+
+def test_a_damaged_prj_is_named_as_what_is_damaged(tmp_path: Path) -> None:
+    path = vector(tmp_path / "a.shp", points(), {"n": [1, 2, 3]})
+    path.with_suffix(".prj").write_text(
+        'GEOGCS["x",DATUM["D",SPHEROID["S",0,0]],PRIMEM["G",0],UNIT["D",1e300]]'
+    )
+    with pytest.raises((Unreadable, UnknownPlace)):
+        placed(source(path), ImportOptions())
 
 
 def test_text_after_the_coordinates_is_not_taken_for_coordinates(tmp_path: Path) -> None:
