@@ -28,6 +28,7 @@ from api import (
     features,
     health,
     identify,
+    imports,
     layers,
     locate,
     login,
@@ -37,6 +38,7 @@ from api import (
     stations,
     styles,
     tilejson,
+    uploads,
 )
 from api.context import Context
 from api.counters import Counters
@@ -62,6 +64,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
     layers.router,
+    uploads.router,
+    imports.router,
     identify.router,
     search.router,
     locate.router,
@@ -165,8 +169,15 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
+        allow_methods=["GET", "HEAD", "POST", "PATCH"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+            "Last-Event-ID",
+            "Upload-Offset",
+        ],
         expose_headers=["Content-Crs", "ETag", "Location", "Retry-After", "X-Request-Id"],
     )
     return [cors, *chain]

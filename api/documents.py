@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerStatus, Sensitivity
+from layers.staged_rows import ChangeKind
 
 
 class Document(BaseModel):
@@ -244,6 +246,82 @@ class CollectionsDocument(Document):
     links: list[LinkDocument]
     crs: list[str]
     collections: list[CollectionDocument]
+
+
+class UploadDocument(Document):
+    id: str
+    name: str
+    size: int
+    offset: int
+    """Bytes that have arrived; the next piece begins here."""
+    is_complete: bool
+    started_at: datetime
+
+
+class StagedLayerDocument(Document):
+    layer: str
+    title: TextDocument
+    rows: int
+    version: int
+    """The version it was compared with; 0 for a layer that is not published yet."""
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    boxes: list[tuple[float, float, float, float]]
+
+
+class FaultDocument(BaseModel):
+    """Why nothing came of an import; further members name the file, what was found and expected."""
+
+    model_config = ConfigDict(extra="allow")
+
+    zh: str
+    en: str
+
+
+class ImportDocument(Document):
+    id: str
+    state: RunState
+    files: str
+    options: dict[str, Any]
+    step: str
+    rows_done: int
+    rows_total: int | None
+    cancel_asked: bool
+    started_by: str
+    started_at: datetime
+    ended_at: datetime | None
+    revision: int
+    layers: list[StagedLayerDocument]
+    """What is staged; empty before and after."""
+    versions: dict[str, int]
+    """The versions that were made, by layer."""
+    fault: FaultDocument | None
+    reports: list[dict[str, Any]]
+
+
+class ImportsDocument(Document):
+    imports: list[ImportDocument]
+    next: str | None
+
+
+class SideDocument(Document):
+    geometry: dict[str, Any] | None
+    properties: dict[str, Any]
+
+
+class ChangedRowDocument(Document):
+    key: str
+    before: SideDocument | None
+    after: SideDocument | None
+
+
+class ChangedRowsDocument(Document):
+    layer: str
+    kind: ChangeKind
+    rows: list[ChangedRowDocument]
+    next: str | None
 
 
 class ProblemDocument(BaseModel):

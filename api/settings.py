@@ -24,4 +24,6 @@ class ApiSettings:
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    uploads: Path | None = None
+    """Folder of files sent for import, the worker's too; None: none are taken."""
     version: str = "0.1.0"

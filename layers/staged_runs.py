@@ -20,7 +20,7 @@ from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
 from layers.description import from_json, to_json
 from layers.errors import NotFound
-from layers.import_runs import Run, lock_run, move, write, wrong_state
+from layers.import_runs import Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
 from layers.model import BoundingBox, Difference, Version
 from layers.publish import compare, moved_on, publish_in
@@ -81,6 +81,17 @@ def stage_of(run: Run, layer_id: str | None) -> Compared:
             expected=named,
         )
     return found[0]
+
+
+async def queue_run(
+    db: Database, uploads: Sequence[uuid.UUID], *, file_name: str, options: Mapping[str, Any], by: str
+) -> Run:
+    """Records files that have arrived as a run, and queues it for a worker."""
+    run = await create_run(db, uploads, file_name=file_name, options=options, by=by)
+    async with db.begin() as connection:
+        # Should this process die before: `revive` queues every run that waits.
+        await put(connection, run.id)
+    return run
 
 
 async def compare_stage(

@@ -58,4 +58,5 @@ def api_settings(settings: Settings) -> ApiSettings:
         public_url=settings.public_url,
         cors_origins=settings.cors_origins,
         secure_cookies=settings.secure_cookies,
+        uploads=settings.uploads,
     )

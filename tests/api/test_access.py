@@ -109,6 +109,21 @@ GIVES_NO_ROWS = {
 LIVE = {"GET /api/v1/events/stream"}
 """An endless answer; `test_event_stream.py` holds that it tells each listener only what is theirs."""
 
+FOR_PUBLISHERS = {
+    "POST /api/v1/uploads",
+    "GET /api/v1/uploads/{upload_id}",
+    "PATCH /api/v1/uploads/{upload_id}",
+    "POST /api/v1/imports",
+    "GET /api/v1/imports",
+    "GET /api/v1/imports/{import_id}",
+    "GET /api/v1/imports/{import_id}/stream",
+    "GET /api/v1/imports/{import_id}/difference",
+    "POST /api/v1/imports/{import_id}/compare",
+    "POST /api/v1/imports/{import_id}/publish",
+    "POST /api/v1/imports/{import_id}/cancel",
+}
+"""Refused to everybody else; what a publisher meets there is in `test_imports.py`."""
+
 OPEN_TO_ALL = {
     "POST /api/v1/login",
     "POST /api/v1/logout",
@@ -119,6 +134,8 @@ OPEN_TO_ALL = {
 
 WHOLE_BODIES: Mapping[str, object] = {"POST /api/v1/layers/{layer_id}/rollback": {"version": 1}}
 
+
+SOME_ID = "00000000-0000-4000-8000-000000000000"
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
@@ -308,7 +325,7 @@ async def test_a_row_of_another_district_looks_like_none(city_client: httpx.Asyn
 
 
 async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
-    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - LIVE
+    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - LIVE - FOR_PUBLISHERS
 
 
 async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient) -> None:
@@ -318,12 +335,23 @@ async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient
     assert writing
     for operation in writing:
         method, path = operation.split(" ")
-        address = path.format_map({"layer_id": "building", "event_id": "1"})
+        address = path.format_map(
+            {"layer_id": "building", "event_id": "1", "upload_id": SOME_ID, "import_id": SOME_ID}
+        )
         for body in (WHOLE_BODIES.get(operation, {}), {"nonsense": 1}):
             answer = await city_client.request(
                 method, address, json=body, headers={"Idempotency-Key": "0123456789abcdef"}
             )
             assert answer.status_code == 401, operation
+
+
+@pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher"])
+async def test_only_publishers_import(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+    for operation in FOR_PUBLISHERS:
+        method, path = operation.split(" ")
+        address = path.format_map({"upload_id": SOME_ID, "import_id": SOME_ID})
+        answer = await city_client.request(method, address, json={}, headers=city.headers(person))
+        assert answer.status_code == 403, operation
 
 
 @pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher"])

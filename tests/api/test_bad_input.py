@@ -62,6 +62,8 @@ GOOD: dict[str, str] = {
     **{"lat": "31.74", "q": "甲", "event_id": "1", "number": "1", "code": "1", "indicator": "pm2_5"},
     **{"layer": "building", "z": "14", "x": "13493", "y": "6682", "tileMatrixSetId": "WebMercatorQuad"},
     **{"tileMatrix": "14", "tileRow": "6682", "tileCol": "13493"},
+    **dict.fromkeys(("upload_id", "import_id"), "00000000-0000-4000-8000-000000000000"),
+    **{"kind": "added"},
     **{"start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
 }
 """A value for each parameter, so that one bad one is tried among good ones."""

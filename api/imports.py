@@ -1,0 +1,284 @@
+"""Imports of files that were sent: begun, followed, looked at row by row, published or let go.
+
+Everything here is for publishers; one who is limited to districts knows of their own imports only. The
+files are read by the worker, never in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query
+from fastapi import Path as InPath
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from api.answers import Json
+from api.context import Context, ContextDep
+from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument
+from api.session import PublisherDep
+from api.uploads import folder_of
+from gis.crs import Frame
+from layers import import_runs, staged_runs
+from layers.access import Scope, Viewer, scope_for
+from layers.errors import Conflict, NotFound
+from layers.import_runs import Run
+from layers.notices import IMPORT_CHANNEL, Missed, Subscription
+from layers.staged_rows import MAX_LIMIT, ChangeKind, Side, staged_changes
+from layers.uploads import get_upload
+
+router = APIRouter(tags=["imports"], prefix="/api/v1")
+
+HEARTBEAT_S = 15.0
+LONGEST_S = 900.0
+"""Then the stream ends and the client comes back by itself, so that its login is looked at again."""
+
+ImportId = Annotated[uuid.UUID, InPath(description="导入编号 Import id")]
+Code = Annotated[str, Field(max_length=200)]
+
+
+class Options(BaseModel):
+    """What is said rather than found out; everything may be left out."""
+
+    model_config = ConfigDict(extra="forbid", title="ImportOptions")
+
+    layer_id: Annotated[
+        str | None, Field(max_length=48, description="图层标识 The layer the rows are for")
+    ] = None
+    crs: Annotated[str | None, Field(max_length=4000, description="EPSG:n、WKT 或 PROJ")] = None
+    frame: Frame | None = None
+    encoding: Annotated[str | None, Field(max_length=40, description="文字编码 Of the text")] = None
+    table: Annotated[str | None, Field(max_length=200, description="图层或工作表 Layer or sheet")] = None
+    columns: Annotated[
+        dict[Code, Code], Field(max_length=1000, description="列 → 字段；空文本为不要 Column → field")
+    ] = {}
+    swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
+    anywhere: Annotated[bool, Field(description="允许远离本市 Rows may lie far outside")] = False
+    allow_refused: Annotated[bool, Field(description="舍弃被拒绝的行 Leave out refused rows")] = False
+    partial: Annotated[bool, Field(description="增量：未提及的行保留 Rows not named stay")] = False
+    title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
+
+
+class NewImport(BaseModel):
+    """Files that were sent, to be read together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uploads: Annotated[list[uuid.UUID], Field(min_length=1, max_length=100)]
+    options: Options = Options()
+
+
+class Publication(BaseModel):
+    """What is published: the version of each layer that the person saw it compared with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    versions: Annotated[
+        dict[Code, Annotated[int, Field(ge=0, le=2**31 - 1)]],
+        Field(max_length=100, description="图层 → 比较时的版本 Layer → version it was compared with"),
+    ]
+    note: Annotated[str, Field(max_length=1000, description="说明 What for")] = ""
+
+
+@router.post("/imports", response_model=ImportDocument, status_code=202)
+async def begin_import(wanted: NewImport, context: ContextDep, viewer: PublisherDep) -> Json:
+    """Queues files that were sent for the worker, which reads, checks and compares them (publishers)."""
+    folder = folder_of(context)
+    files = [await get_upload(context.database, folder, i, viewer) for i in dict.fromkeys(wanted.uploads)]
+    for file in files:
+        if not file.is_complete:
+            raise Conflict(
+                f"“{file.name}”尚未传完：{file.offset} / {file.size} 字节",
+                f"{file.name!r} has not arrived whole: {file.offset} of {file.size} bytes",
+                upload=str(file.id),
+                offset=file.offset,
+            )
+    run = await staged_runs.queue_run(
+        context.database,
+        [file.id for file in files],
+        file_name=", ".join(file.name for file in files)[:1000],
+        options=wanted.options.model_dump(exclude_defaults=True),
+        by=viewer.name,
+    )
+    return Json(import_document(run), status_code=202)
+
+
+@router.get("/imports", response_model=ImportsDocument)
+async def list_imports(
+    context: ContextDep,
+    viewer: PublisherDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[uuid.UUID | None, Query(description="上一页的 next From the page before")] = None,
+) -> Json:
+    """The imports the caller may know of, newest first, without their reports (publishers)."""
+    limited = viewer.districts and not viewer.has("admin")
+    runs = await import_runs.list_runs(
+        context.database, limit=limit, after=after, by=viewer.name if limited else None
+    )
+    return Json(
+        {
+            "imports": [import_document(run, whole=False) for run in runs],
+            "next": str(runs[-1].id) if len(runs) == limit else None,
+        }
+    )
+
+
+@router.get("/imports/{import_id}", response_model=ImportDocument)
+async def get_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
+    """One import: its state, how far it is, its report, and what publishing it would do (publishers)."""
+    return Json(import_document(await import_runs.get_run(context.database, import_id, viewer)))
+
+
+@router.get(
+    "/imports/{import_id}/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Response:
+    """The import as `event: import` now and at every change, until it has ended (publishers)."""
+    # Listening begins before the run is read, so no change falls between.
+    news = context.notices.subscribe(IMPORT_CHANNEL)
+    run = await import_runs.get_run(context.database, import_id, viewer)
+    return StreamingResponse(
+        _messages(context, viewer, run, news),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.get("/imports/{import_id}/difference", response_model=ChangedRowsDocument)
+async def get_difference(
+    import_id: ImportId,
+    context: ContextDep,
+    viewer: PublisherDep,
+    kind: Annotated[ChangeKind, Query(description="新增、变更或删除")],
+    layer: Annotated[
+        str | None, Query(max_length=48, description="导入含多个图层时 Where it has several")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
+    after: Annotated[
+        str | None, Query(max_length=1000, description="上一页的 next From the page before")
+    ] = None,
+) -> Json:
+    """Rows a staged import would add, change or remove, with geometry before and after (publishers)."""
+    run = await import_runs.get_run(context.database, import_id, viewer)
+    stage = staged_runs.stage_of(run, layer)
+    found = await staged_changes(
+        context.database,
+        stage.staged,
+        await _scope(context, viewer, stage.staged.layer.id),
+        kind,
+        partial=bool(run.options.get("partial")),
+        limit=limit,
+        after=after,
+    )
+    rows = [{"key": row.key, "before": _side(row.before), "after": _side(row.after)} for row in found]
+    following = found[-1].key if len(found) == limit else None
+    return Json({"layer": stage.staged.layer.id, "kind": kind, "rows": rows, "next": following})
+
+
+@router.post("/imports/{import_id}/compare", response_model=ImportDocument)
+async def compare_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
+    """Compares a staged import again, with the versions that stand now (publishers)."""
+    await import_runs.get_run(context.database, import_id, viewer)
+    return Json(import_document(await staged_runs.compare_again(context.database, import_id)))
+
+
+@router.post("/imports/{import_id}/publish", response_model=ImportDocument)
+async def publish_import(
+    import_id: ImportId, wanted: Publication, context: ContextDep, viewer: PublisherDep
+) -> Json:
+    """Publishes a staged import, all its layers or none (publishers; with districts, within them only).
+
+    409 where a layer has moved on from the version it was compared with: compare again and look again.
+    """
+    await import_runs.get_run(context.database, import_id, viewer)
+    run = await staged_runs.publish_run(
+        context.database, import_id, viewer, seen=wanted.versions, note=wanted.note
+    )
+    await context.catalogue.refresh()
+    return Json(import_document(run))
+
+
+@router.post("/imports/{import_id}/cancel", response_model=ImportDocument)
+async def cancel_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
+    """Stops an import that waits or is being read, discards one that is staged (publishers)."""
+    run = await import_runs.get_run(context.database, import_id, viewer)
+    if run.state == "staged":
+        return Json(import_document(await staged_runs.discard_run(context.database, import_id)))
+    return Json(import_document(await import_runs.ask_to_cancel(context.database, import_id)))
+
+
+async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscription) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LONGEST_S
+    yield _message(run)
+    while run.is_open and loop.time() < end:
+        try:
+            notice = await asyncio.wait_for(anext(news), HEARTBEAT_S)
+        except TimeoutError:
+            yield b": still here\n\n"
+            continue
+        if isinstance(notice, Missed) or (notice.subject == str(run.id) and notice.number > run.revision):
+            run = await import_runs.get_run(context.database, run.id, viewer)
+            yield _message(run)
+
+
+def _message(run: Run) -> bytes:
+    told = orjson.dumps(import_document(run))
+    return b"id: %d\nevent: import\ndata: %b\n\n" % (run.revision, told)
+
+
+async def _scope(context: Context, viewer: Viewer, layer_id: str) -> Scope | None:
+    """What the viewer may see of the layer as it stands; None where it does not stand yet."""
+    try:
+        layer = await context.catalogue.layer(layer_id)
+    except NotFound:
+        return None
+    return scope_for(viewer, layer)
+
+
+def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
+    """An import as it travels; not `whole`: without its reports."""
+    return {
+        "id": str(run.id),
+        "state": run.state,
+        "files": run.file_name,
+        "options": run.options,
+        "step": run.step,
+        "rows_done": run.rows_done,
+        "rows_total": run.rows_total,
+        "cancel_asked": run.cancel_asked,
+        "started_by": run.started_by,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "revision": run.revision,
+        "layers": [
+            {
+                "layer": told["layer"],
+                "title": told["title"],
+                "rows": told["count"],
+                "version": told["base_version"],
+                "added": told["difference"][0],
+                "changed": told["difference"][1],
+                "removed": told["difference"][2],
+                "unchanged": told["difference"][3],
+                "boxes": told["difference"][4],
+            }
+            for told in run.stages
+        ],
+        "versions": run.report.get("versions", {}),
+        "fault": run.report.get("fault"),
+        "reports": run.report.get("reports", []) if whole else [],
+    }
+
+
+def _side(side: Side | None) -> Mapping[str, Any] | None:
+    if side is None:
+        return None
+    geometry = None if side.geometry is None else orjson.Fragment(side.geometry)
+    return {"geometry": geometry, "properties": side.properties}

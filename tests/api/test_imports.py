@@ -1,0 +1,249 @@
+"""A file's whole way over HTTP: sent in pieces, read by the worker, looked at, published or let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument, UploadDocument
+from api.settings import ApiSettings
+from importers.worker import read_run, work_on_imports
+from layers.access import Role
+from layers.accounts import create_account, make_key
+from layers.db import Database
+from tests.api.city import JINAN
+from tests.api.conftest import City, client_of
+
+HEAD = "id,name,lon,lat\n"
+FIRST = HEAD + "a,甲,116.5,31.7\nb,乙,116.6,31.7\n"
+SECOND = HEAD + "a,甲二,116.5,31.7\nc,丙,116.7,31.7\n"
+
+
+class Desk:
+    """A publisher at work: a client of the service, the worker's database and folder."""
+
+    def __init__(self, client: httpx.AsyncClient, database: Database, folder: Path, city: City) -> None:
+        self.client, self.database, self.folder, self.city = client, database, folder, city
+        self.headers = city.headers("publisher")
+
+    async def send(self, content: str, name: str = "t.csv") -> str:
+        whole = content.encode()
+        begun = await self.post("/api/v1/uploads", {"name": name, "size": len(whole)})
+        assert begun.status_code == 201, begun.text
+        address = f"/api/v1/uploads/{begun.json()['id']}"
+        headers = {**self.headers, "Upload-Offset": "0"}
+        answer = await self.client.patch(address, content=whole, headers=headers)
+        assert answer.json()["is_complete"], answer.text
+        return str(begun.json()["id"])
+
+    async def begin(self, content: str, **options: Any) -> str:
+        upload = await self.send(content)
+        answer = await self.post("/api/v1/imports", {"uploads": [upload], "options": options})
+        assert (answer.status_code, answer.json()["state"]) == (202, "uploaded"), answer.text
+        return str(answer.json()["id"])
+
+    async def staged(self, content: str, **options: Any) -> dict[str, Any]:
+        run = await self.begin(content, **options)
+        await read_run(self.database, self.folder, uuid.UUID(run))
+        return await self.get(run)
+
+    async def get(self, run: str) -> dict[str, Any]:
+        answer = await self.client.get(f"/api/v1/imports/{run}", headers=self.headers)
+        found: dict[str, Any] = answer.json()
+        ImportDocument.model_validate(found)
+        return found
+
+    async def post(self, address: str, body: object = None, who: dict[str, str] | None = None) -> Any:
+        return await self.client.post(address, json=body, headers=who or self.headers)
+
+    async def publish(self, run: dict[str, Any], who: dict[str, str] | None = None) -> Any:
+        versions = {told["layer"]: told["version"] for told in run["layers"]}
+        return await self.post(f"/api/v1/imports/{run['id']}/publish", {"versions": versions}, who)
+
+    async def rows(self, run: dict[str, Any], kind: str, **more: Any) -> Any:
+        answer = await self.client.get(
+            f"/api/v1/imports/{run['id']}/difference", params={"kind": kind, **more}, headers=self.headers
+        )
+        ChangedRowsDocument.model_validate(answer.json())
+        return answer.json()
+
+
+@asynccontextmanager
+async def desk_of(city: City, folder: Path) -> AsyncIterator[Desk]:
+    app = create_app(replace(ApiSettings(), uploads=folder), city.url)
+    async with (
+        app.router.lifespan_context(app),
+        client_of(app) as client,
+        Database(city.url) as database,
+    ):
+        yield Desk(client, database, folder, city)
+
+
+@pytest.fixture
+async def desk(own_city: City, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with desk_of(own_city, tmp_path) as desk:
+        yield desk
+
+
+async def test_a_file_is_sent_read_looked_at_and_published(desk: Desk) -> None:
+    first = await desk.staged(FIRST)
+    assert (first["state"], first["layers"][0]["added"]) == ("staged", 2)
+    assert [row["key"] for row in (await desk.rows(first, "added"))["rows"]] == ["a", "b"]
+    assert (await desk.publish(first)).json()["versions"] == {"t": 1}
+    second = await desk.staged(SECOND)
+    told = second["layers"][0]
+    assert [told[n] for n in ("version", "added", "changed", "removed", "unchanged")] == [1, 1, 1, 1, 0]
+    [added] = (await desk.rows(second, "added"))["rows"]
+    assert (added["key"], added["before"]) == ("c", None)
+    assert added["after"]["geometry"]["coordinates"] == [116.7, 31.7]
+    [changed] = (await desk.rows(second, "changed"))["rows"]
+    assert [changed[side]["properties"]["name"] for side in ("before", "after")] == ["甲", "甲二"]
+    [removed] = (await desk.rows(second, "removed"))["rows"]
+    assert (removed["key"], removed["after"]) == ("b", None)
+    published = await desk.publish(second)
+    assert (published.json()["state"], published.json()["versions"]) == ("published", {"t": 2})
+    items = await desk.client.get("/ogc/collections/t/items", headers=desk.headers)
+    assert {feature["id"] for feature in items.json()["features"]} == {"a", "c"}
+    assert (await desk.publish(second)).status_code == 409
+
+
+async def test_pages_of_the_difference_follow_one_another(desk: Desk) -> None:
+    run = await desk.staged(HEAD + "".join(f"k{n},名,116.5,31.7\n" for n in range(5)))
+    keys, after = [], None
+    while True:
+        page = await desk.rows(run, "added", limit=2, **({"after": after} if after else {}))
+        keys += [row["key"] for row in page["rows"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert keys == [f"k{n}" for n in range(5)]
+
+
+async def test_two_publishers_at_once_cannot_lose_each_others_work(desk: Desk) -> None:
+    await desk.publish(await desk.staged(FIRST))
+    runs = [await desk.staged(HEAD + f"{key},丁,116.8,31.7\n", partial=True) for key in ("d", "e")]
+    answers = await asyncio.gather(*(desk.publish(run) for run in runs))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    [late] = [run for run, answer in zip(runs, answers, strict=True) if answer.status_code == 409]
+    again = (await desk.post(f"/api/v1/imports/{late['id']}/compare")).json()
+    assert again["layers"][0]["version"] == 2
+    assert (await desk.publish(late)).status_code == 409
+    assert (await desk.publish(again)).json()["versions"] == {"t": 3}
+    items = await desk.client.get("/ogc/collections/t/items", headers=desk.headers)
+    assert {feature["id"] for feature in items.json()["features"]} == {"a", "b", "d", "e"}
+
+
+async def test_an_upload_goes_on_where_it_broke_off(desk: Desk) -> None:
+    begun = await desk.post("/api/v1/uploads", {"name": "单元网格.zip", "size": 6})
+    UploadDocument.model_validate(begun.json())
+    address = f"/api/v1/uploads/{begun.json()['id']}"
+
+    async def send(offset: int, content: bytes) -> httpx.Response:
+        headers = {**desk.headers, "Upload-Offset": str(offset)}
+        return await desk.client.patch(address, content=content, headers=headers)
+
+    assert (await send(0, b"abc")).headers["Upload-Offset"] == "3"
+    head = await desk.client.head(address, headers=desk.headers)
+    assert (head.headers["Upload-Offset"], head.headers["Upload-Length"], head.content) == ("3", "6", b"")
+    wrong = await send(0, b"abc")
+    assert (wrong.status_code, wrong.json()["offset"]) == (409, 3)
+    assert (await send(3, b"defg")).status_code == 413
+    early = await desk.post("/api/v1/imports", {"uploads": [begun.json()["id"]]})
+    assert (early.status_code, early.json()["offset"]) == (409, 3)
+    assert (await send(3, b"def")).json()["is_complete"]
+    other = await desk.client.get(address, headers=desk.city.headers("admin"))
+    assert other.status_code == 200
+
+
+async def test_names_that_are_paths_are_refused(desk: Desk) -> None:
+    for name in ("../a.shp", "/etc/passwd", "a\\b", ".hidden", "a\x00b"):
+        answer = await desk.post("/api/v1/uploads", {"name": name, "size": 1})
+        assert answer.status_code == 400, name
+    assert list(desk.folder.iterdir()) == []
+
+
+async def test_cancelling_ends_what_waits_and_discards_what_is_staged(desk: Desk) -> None:
+    waiting = await desk.begin(FIRST)
+    assert (await desk.post(f"/api/v1/imports/{waiting}/cancel")).json()["state"] == "cancelled"
+    staged = await desk.staged(FIRST)
+    assert (await desk.post(f"/api/v1/imports/{staged['id']}/cancel")).json()["state"] == "discarded"
+    assert (await desk.post(f"/api/v1/imports/{staged['id']}/cancel")).status_code == 409
+
+
+async def test_a_refused_file_says_why(desk: Desk) -> None:
+    run = await desk.staged("<html></html>")
+    assert (run["state"], run["fault"]["found"]) == ("refused", "HTML")
+    answer = await desk.client.get(f"/api/v1/imports/{run['id']}/difference?kind=added", headers=desk.headers)
+    assert answer.status_code == 409
+
+
+async def limited_publisher(desk: Desk) -> dict[str, str]:
+    roles: tuple[Role, ...] = ("publisher",)
+    await create_account(desk.database, "west", password=None, title="", roles=roles, districts=(JINAN,))
+    return {"Authorization": f"Bearer {await make_key(desk.database, 'west')}"}
+
+
+async def test_a_publisher_of_one_district_sees_own_imports_and_publishes_there_only(desk: Desk) -> None:
+    theirs = await desk.staged(FIRST)
+    west = await limited_publisher(desk)
+    for address in (theirs["id"], f"{theirs['id']}/difference?kind=added", f"{theirs['id']}/stream"):
+        assert (await desk.client.get(f"/api/v1/imports/{address}", headers=west)).status_code == 404
+    assert (await desk.publish(theirs, west)).status_code == 404
+    assert (await desk.client.get("/api/v1/imports", headers=west)).json()["imports"] == []
+    desk.headers = west
+    code, name = "标识码,部件名称,类别编码,lon,lat,district_code\n", ",井盖,0101,116.4"
+    row = f"{code}3415020101000001{name}95,31.74,341502\n"
+    whole = await desk.staged(row, layer_id="component", anywhere=True)
+    assert whole["layers"][0]["removed"] == 1, "the row of the other district"
+    assert (await desk.rows(whole, "removed"))["rows"] == [], "which is not theirs to see"
+    assert (await desk.publish(whole)).status_code == 403
+    part = await desk.staged(row, layer_id="component", anywhere=True, partial=True)
+    assert (await desk.publish(part)).json()["state"] == "published"
+
+
+async def test_imports_are_listed_newest_first(desk: Desk) -> None:
+    made = [await desk.begin(FIRST) for _ in range(3)]
+    page = (await desk.client.get("/api/v1/imports?limit=2", headers=desk.headers)).json()
+    ImportsDocument.model_validate(page)
+    assert [run["id"] for run in page["imports"]] == made[:0:-1]
+    rest = await desk.client.get(f"/api/v1/imports?after={page['next']}", headers=desk.headers)
+    assert [run["id"] for run in rest.json()["imports"]] == made[:1]
+
+
+async def test_the_stream_follows_an_import_that_a_worker_reads_to_its_end(desk: Desk) -> None:
+    run = await desk.begin(FIRST)
+    working = asyncio.create_task(work_on_imports(desk.database, desk.folder))
+
+    async def publish_when_staged() -> None:
+        while (told := await desk.get(run))["state"] != "staged":
+            await asyncio.sleep(0.05)
+        await desk.publish(told)
+
+    async with asyncio.timeout(60):
+        publishing = asyncio.create_task(publish_when_staged())
+        answer = await desk.client.get(f"/api/v1/imports/{run}/stream", headers=desk.headers)
+        await publishing
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    told = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    states = [one["state"] for one in told]
+    assert states[-1] == "published"
+    assert "staged" in states
+    assert [one["revision"] for one in told] == sorted({one["revision"] for one in told})
+
+
+async def test_a_service_without_a_folder_takes_no_files(city_client: httpx.AsyncClient, city: City) -> None:
+    answer = await city_client.post(
+        "/api/v1/uploads", json={"name": "a.csv", "size": 1}, headers=city.headers("publisher")
+    )
+    assert answer.status_code == 404
