@@ -7,15 +7,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import imports, locate
+from benchmarks import imports, locate, tiles
 from benchmarks.report import show
+from layers.db import Database
 from layers.errors import BadRequest
 from onemap.cluster import Cluster
+from onemap.demo import load_city
 from onemap.serve import migrate
 from onemap.terminal import Bars, say, step
 from sample_data.make import make_city
 
-SUBJECTS = ("locate", "import")
+SUBJECTS = ("locate", "tiles", "import")
 
 
 def run(only: Sequence[str], scale: float) -> None:
@@ -42,7 +44,17 @@ def _measure(url: str, city: Path, chosen: Sequence[str], scale: float) -> None:
     asyncio.run(migrate(url))
     if "locate" in chosen:
         show(say("定位", "locate"), locate.run(url))
+    if not {"tiles", "import"} & set(chosen):
+        return
+    with Bars() as bars:
+        make_city(city, scale=scale, progress=bars)
     if "import" in chosen:
-        with Bars() as bars:
-            make_city(city, scale=scale, progress=bars)
         show(say("导入", "import"), imports.run(url, city))
+    if "tiles" in chosen:
+        asyncio.run(_load(url, city))
+        show(say("瓦片", "tiles"), tiles.run(url))
+
+
+async def _load(url: str, city: Path) -> None:
+    async with Database(url) as database:
+        await load_city(database, city)
