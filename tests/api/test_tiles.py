@@ -18,7 +18,7 @@ from api.tile_address import read_address
 from api.tile_answer import accepts_gzip, knows
 from gis.squares import tile_at
 from layers.accounts import create_account, make_key
-from layers.catalogue import Catalogue
+from layers.catalogue import Catalogue, set_access
 from layers.db import Database
 from layers.errors import BadRequest, NotFound
 from layers.model import Layer
@@ -42,6 +42,14 @@ class Town:
         if key is not None:
             told["Authorization"] = f"Bearer {key}"
         return await self.client.get(path, headers=told)
+
+    async def until(self, path: str, status: int, key: str | None = None) -> None:
+        """Waits until the service has heard of a change and answers with `status`."""
+        for _ in range(500):
+            if (await self.get(path, key)).status_code == status:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{path} is not answered with {status}")
 
     async def key(self, name: str, *roles: str, districts: tuple[str, ...] = ()) -> str:
         """A key of a new account."""
@@ -194,13 +202,11 @@ async def test_a_closed_layer_asks_for_a_login_and_a_withdrawn_one_is_not_there(
     assert (closed.status_code, closed.headers["content-type"]) == (401, "application/problem+json")
     assert (await town.get(f"/tiles/shop,pipe/{HERE}.mvt")).status_code == 401
     assert (await town.get(f"/tiles/pipe/{HERE}.mvt", "wrong")).status_code == 401
-    await town.publish(pipe_layer(access="restricted", owner="CG99"))
-    assert (await town.get(f"/tiles/pipe/{HERE}.mvt", await town.key("zhao"))).status_code == 403
+    key = await town.key("zhao")
+    await set_access(town.database, "pipe", "restricted")
+    await town.until(f"/tiles/pipe/{HERE}.mvt", 403, key)
     await withdraw(town.database, "plot", by="test")
-    for _ in range(500):
-        if (await town.get(f"/tiles/plot/{HERE}.mvt")).status_code == 404:
-            break
-        await asyncio.sleep(0.01)
+    await town.until(f"/tiles/plot/{HERE}.mvt", 404)
     assert (await town.get("/tiles/plot.json")).status_code == 404
 
 
