@@ -23,6 +23,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api import (
+    compare,
     event_stream,
     events,
     features,
@@ -64,6 +65,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
     layers.router,
+    compare.router,
     uploads.router,
     imports.router,
     identify.router,

@@ -317,6 +317,23 @@ class ChangedRowDocument(Document):
     after: SideDocument | None
 
 
+class DifferingDocument(Document):
+    count: int
+    box: tuple[float, float, float, float] | None
+
+
+class ComparedDocument(Document):
+    layer: str
+    earlier: int
+    later: int
+    added: DifferingDocument
+    changed: DifferingDocument
+    removed: DifferingDocument
+    rows: list[ChangedRowDocument]
+    """Of the kind that was asked for; without one, none."""
+    next: str | None
+
+
 class ChangedRowsDocument(Document):
     layer: str
     kind: ChangeKind

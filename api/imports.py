@@ -176,7 +176,10 @@ async def get_difference(
         limit=limit,
         after=after,
     )
-    rows = [{"key": row.key, "before": _side(row.before), "after": _side(row.after)} for row in found]
+    rows = [
+        {"key": row.key, "before": side_document(row.before), "after": side_document(row.after)}
+        for row in found
+    ]
     following = found[-1].key if len(found) == limit else None
     return Json({"layer": stage.staged.layer.id, "kind": kind, "rows": rows, "next": following})
 
@@ -277,7 +280,8 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
     }
 
 
-def _side(side: Side | None) -> Mapping[str, Any] | None:
+def side_document(side: Side | None) -> Mapping[str, Any] | None:
+    """One side of a changed row as it travels."""
     if side is None:
         return None
     geometry = None if side.geometry is None else orjson.Fragment(side.geometry)

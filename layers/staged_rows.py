@@ -76,37 +76,41 @@ def _statement(
     """Key, then the old row's id, shape and fields, then the new row's shape and fields."""
     stage = stage_table(staged.layer, staged.table)
     if scope is None:
-        return select(stage.c._key, *_side(stage, new)), stage.c._key
+        return select(stage.c._key, *side_columns(stage, new)), stage.c._key
     standing = rows_table(scope.layer)
     seen = rows(scope, fields=old).subquery("seen")
     if kind == "added":
         joined = stage.outerjoin(standing, standing.c._key == stage.c._key)
-        statement = select(stage.c._key, *_side(stage, new)).select_from(joined)
+        statement = select(stage.c._key, *side_columns(stage, new)).select_from(joined)
         return statement.where(standing.c._key.is_(None)), stage.c._key
     if kind == "removed":
         gone = seen.outerjoin(stage, stage.c._key == seen.c._key)
-        statement = select(seen.c._key, seen.c._fid, *_side(seen, old)).select_from(gone)
+        statement = select(seen.c._key, seen.c._fid, *side_columns(seen, old)).select_from(gone)
         return statement.where(stage.c._key.is_(None)), seen.c._key
     both = stage.join(standing, standing.c._key == stage.c._key).outerjoin(
         seen, seen.c._fid == standing.c._fid
     )
-    statement = select(stage.c._key, seen.c._fid, *_side(seen, old), *_side(stage, new)).select_from(both)
+    statement = select(
+        stage.c._key, seen.c._fid, *side_columns(seen, old), *side_columns(stage, new)
+    ).select_from(both)
     return statement.where(stage.c._hash != standing.c._hash), stage.c._key
 
 
-def _side(table: FromClause, names: Sequence[str]) -> list[ColumnElement[Any]]:
+def side_columns(table: FromClause, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    """The shape and the fields of one side; in this order `read_side` reads them."""
     shape = func.ST_AsGeoJSON(table.c._geom, COORDINATE_DIGITS, 0)
     return [shape.label(None), *(table.c[name].label(None) for name in names)]
 
 
 def _changed_row(row: Sequence[Any], kind: ChangeKind, new: Sequence[str], old: Sequence[str]) -> ChangedRow:
     if kind == "added":
-        return ChangedRow(row[0], None, _read(row[1:], new))
-    before = None if row[1] is None else _read(row[2:], old)
+        return ChangedRow(row[0], None, read_side(row[1:], new))
+    before = None if row[1] is None else read_side(row[2:], old)
     if kind == "removed":
         return ChangedRow(row[0], before, None)
-    return ChangedRow(row[0], before, _read(row[3 + len(old) :], new))
+    return ChangedRow(row[0], before, read_side(row[3 + len(old) :], new))
 
 
-def _read(values: Sequence[Any], names: Sequence[str]) -> Side:
+def read_side(values: Sequence[Any], names: Sequence[str]) -> Side:
+    """One side of a row selected with `side_columns(…, names)`."""
     return Side(dict(zip(names, values[1:], strict=False)), values[0])

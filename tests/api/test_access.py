@@ -109,6 +109,9 @@ GIVES_NO_ROWS = {
 LIVE = {"GET /api/v1/events/stream"}
 """An endless answer; `test_event_stream.py` holds that it tells each listener only what is theirs."""
 
+COMPARES = {"GET /api/v1/layers/{layer_id}/compare"}
+"""Gives rows where versions differ; `test_imports.py` holds that it gives each only what is theirs."""
+
 FOR_PUBLISHERS = {
     "POST /api/v1/uploads",
     "GET /api/v1/uploads/{upload_id}",
@@ -325,7 +328,7 @@ async def test_a_row_of_another_district_looks_like_none(city_client: httpx.Asyn
 
 
 async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
-    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - LIVE - FOR_PUBLISHERS
+    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - LIVE - COMPARES - FOR_PUBLISHERS
 
 
 async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient) -> None:

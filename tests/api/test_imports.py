@@ -15,7 +15,13 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument, UploadDocument
+from api.documents import (
+    ChangedRowsDocument,
+    ComparedDocument,
+    ImportDocument,
+    ImportsDocument,
+    UploadDocument,
+)
 from api.settings import ApiSettings
 from importers.worker import read_run, work_on_imports
 from layers.access import Role
@@ -247,3 +253,25 @@ async def test_a_service_without_a_folder_takes_no_files(city_client: httpx.Asyn
         "/api/v1/uploads", json={"name": "a.csv", "size": 1}, headers=city.headers("publisher")
     )
     assert answer.status_code == 404
+
+
+async def test_two_versions_are_compared_as_far_as_one_may_see(desk: Desk) -> None:
+    whole = "标识码,部件名称,类别编码,lon,lat,district_code\n"
+    west = "3415020101000001,井盖,0101,116.495,31.74,341502\n"
+    east = "3415030101000001,井盖二,0101,116.51,31.74,341503\n"
+    run = await desk.staged(whole + west + east, layer_id="component", anywhere=True)
+    assert (await desk.publish(run)).json()["versions"] == {"component": 2}
+    address = "/api/v1/layers/component/compare?from=1&to=2"
+    told = {}
+    for person in ("publisher", "jinan"):
+        answer = await desk.client.get(f"{address}&kind=changed", headers=desk.city.headers(person))
+        ComparedDocument.model_validate(answer.json())
+        told[person] = answer.json()
+    assert [told["publisher"][k]["count"] for k in ("added", "changed", "removed")] == [0, 2, 0]
+    assert told["publisher"]["changed"]["box"][::2] == [116.49, 116.51]
+    assert [row["key"] for row in told["jinan"]["rows"]] == ["3415020101000001"]
+    row = told["jinan"]["rows"][0]
+    assert [row[side]["properties"]["name"] for side in ("before", "after")] == ["上水井盖", "井盖"]
+    back = await desk.client.get("/api/v1/layers/component/compare?from=2&to=2", headers=desk.headers)
+    assert back.json()["changed"] == {"count": 0, "box": None}
+    assert (await desk.client.get(address.replace("=2", "=3"), headers=desk.headers)).status_code == 404

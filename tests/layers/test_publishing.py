@@ -321,21 +321,23 @@ ROWS = st.dictionaries(
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(ROWS, min_size=2, max_size=3))
+@given(st.lists(st.tuples(ROWS, st.booleans()), min_size=2, max_size=3))
 async def test_every_version_can_be_asked_for_and_brought_back(
-    database: Database, deliveries: list[dict[str, tuple[str | None, int]]]
+    database: Database, deliveries: list[tuple[dict[str, tuple[str | None, int]], bool]]
 ) -> None:
     layer = await register(database, shop_layer(id=f"shop_{len(await names_of(database))}"))
     seen: dict[int, list[Row]] = {}
-    for delivery in deliveries:
+    keys: set[str] = set()
+    for delivery, partial in deliveries:
+        keys = keys | set(delivery) if partial else set(delivery)
         points = [shapely.Point(116 + n, 31) for _, n in delivery.values()]
         given_rows = batch(
             *({"code": k, "name": name} for k, (name, _) in delivery.items()), places=list(points)
         )
-        layer = await put(database, layer, given_rows)
+        layer = await put(database, layer, given_rows, partial=partial)
         if layer.version:
             seen[layer.version] = await content(database, layer)
-            assert [r[0] for r in seen[layer.version]] == sorted(delivery)
+            assert [r[0] for r in seen[layer.version]] == sorted(keys)
     for number, expected in seen.items():
         assert await content(database, layer, number) == expected
         if await content(database, layer) != expected:

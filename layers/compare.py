@@ -1,0 +1,97 @@
+"""Two versions of a layer side by side: how many rows differ, where, and which, as one viewer may see them.
+
+Rows are paired by business key and compared by what the scopes let out, so a change of a hidden field is
+no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, case, func, literal_column, or_, select
+
+from layers.access import Scope
+from layers.db import Database
+from layers.filters import check_number
+from layers.model import BoundingBox
+from layers.rows import rows
+from layers.staged_rows import MAX_LIMIT, ChangedRow, ChangeKind, read_side, side_columns
+
+
+class Differing(NamedTuple):
+    """How many rows differ, and the box round their old and new places (None without a place)."""
+
+    number: int
+    box: BoundingBox | None
+
+
+async def differing(db: Database, earlier: Scope, later: Scope) -> Mapping[ChangeKind, Differing]:
+    """Rows of `later` against those of `earlier`, of the same layer, by kind; a kind without any is there."""
+    old, new = rows(earlier).subquery("old"), rows(later).subquery("new")
+    low = [func.min(func.least(f(old.c._geom), f(new.c._geom))) for f in (func.ST_XMin, func.ST_YMin)]
+    high = [func.max(func.greatest(f(old.c._geom), f(new.c._geom))) for f in (func.ST_XMax, func.ST_YMax)]
+    kind = _kind(old, new)
+    statement = (
+        select(kind, func.count(), *low, *high)
+        .select_from(old.join(new, old.c._key == new.c._key, full=True))
+        .where(_differ(old, new, earlier))
+        .group_by(kind)
+    )
+    told: dict[ChangeKind, Differing] = {k: Differing(0, None) for k in ("added", "changed", "removed")}
+    async with db.connect() as connection:
+        for name, count, *corners in await connection.execute(statement):
+            told[name] = Differing(count, None if corners[0] is None else BoundingBox(*corners))
+    return told
+
+
+async def differing_rows(
+    db: Database,
+    earlier: Scope,
+    later: Scope,
+    kind: ChangeKind,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+) -> list[ChangedRow]:
+    """Rows of one kind in the order of their keys, from the one after the key `after`; at most `limit`."""
+    check_number("limit", limit, 1, MAX_LIMIT)
+    names = earlier.fields
+    old, new = rows(earlier).subquery("old"), rows(later).subquery("new")
+    key = func.coalesce(old.c._key, new.c._key)
+    statement = (
+        select(key, *side_columns(old, names), *side_columns(new, names))
+        .select_from(old.join(new, old.c._key == new.c._key, full=True))
+        .where(_differ(old, new, earlier), _kind(old, new) == kind)
+    )
+    if after is not None:
+        statement = statement.where(key > after.replace("\x00", ""))
+    async with db.connect() as connection:
+        found = (await connection.execute(statement.order_by(key).limit(limit))).all()
+    middle = 2 + len(names)
+    return [
+        ChangedRow(
+            row[0],
+            None if kind == "added" else read_side(row[1:middle], names),
+            None if kind == "removed" else read_side(row[middle:], names),
+        )
+        for row in found
+    ]
+
+
+def _kind(old: FromClause, new: FromClause) -> ColumnElement[Any]:
+    return case(
+        (old.c._key.is_(None), literal_column("'added'")),
+        (new.c._key.is_(None), literal_column("'removed'")),
+        else_=literal_column("'changed'"),
+    )
+
+
+def _differ(old: FromClause, new: FromClause, scope: Scope) -> ColumnElement[bool]:
+    # As bytes: PostGIS's own equality is that of the places, not of the vertices.
+    shapes = func.ST_AsBinary(old.c._geom).is_distinct_from(func.ST_AsBinary(new.c._geom))
+    return or_(
+        old.c._key.is_distinct_from(new.c._key),
+        shapes,
+        *(old.c[name].is_distinct_from(new.c[name]) for name in scope.fields),
+    )
