@@ -187,6 +187,12 @@ def _read(path: Path, file: str, name: str, text: _Text, rows: int, *, with_row_
     with _heard(file):
         opened = _stream(path, name, text.encoding, rows, with_row_id)
         meta, reader = opened.__enter__()
+    return _chunks(file, opened, meta, reader, text.by_hand)
+
+
+def _chunks(
+    file: str, opened: Any, meta: dict[str, Any], reader: Any, by_hand: str | None
+) -> Iterator[Chunk]:
     first = 1
     try:
         while True:
@@ -196,11 +202,25 @@ def _read(path: Path, file: str, name: str, text: _Text, rows: int, *, with_row_
             if batch is None:
                 return
             with _spoken(file):
-                chunk = _chunk(batch, _geometry_name(meta), first, text.by_hand, said)
+                chunk = _chunk(batch, _geometry_name(meta), first, by_hand, said)
             yield chunk
             first += batch.num_rows
     finally:
         opened.__exit__(None, None, None)
+
+
+def selected(
+    path: Path, file: str, layer: str, condition: str, rows: int, **open_options: str
+) -> Iterator[Chunk]:
+    """The rows of `layer` for which `condition` (of GDAL's SQL, constants only) holds, in chunks.
+
+    By a statement, not a filter: the OpenStreetMap driver then looks at that layer alone.
+    """
+    statement = f'SELECT * FROM "{layer}" WHERE {condition}'  # noqa: S608 - GDAL's, on a file; constants
+    with _heard(file):
+        opened = pyogrio.open_arrow(path, sql=statement, batch_size=rows, use_pyarrow=True, **open_options)
+        meta, reader = opened.__enter__()
+    return _chunks(file, opened, meta, reader, None)
 
 
 def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None, said: list[str]) -> Chunk:
