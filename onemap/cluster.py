@@ -31,7 +31,8 @@ from onemap import postgres
 from onemap.postgres import Programs
 
 DATABASE = "onemap"
-SUPERUSER = "onemap"
+SUPERUSER = "postgres"
+"""Not `onemap`: PostgreSQL looks first into the schema that is called like the user, and ours is."""
 LONGEST_SOCKET_FOLDER = 90
 """sun_path holds 108 bytes; the socket's own name takes the rest."""
 START_TIMEOUT_S = 120
