@@ -91,8 +91,10 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
         if choice.layer_id == "district":
             city = _joined(city, part.source)
     groups: dict[str, list[Part]] = {}
+    of_points = {part.source.path for part in parts if part.layer.id == NODE}
     for part in parts:
-        together = NODE if part.layer.id == LINE and part.needs_nodes else part.layer.id
+        is_theirs = part.layer.id == LINE and (part.needs_nodes or part.source.path in of_points)
+        together = NODE if is_theirs else part.layer.id
         groups.setdefault(together, []).append(part)
     ordered = sorted(groups, key=_rank)
     deliveries = [Delivery("layers", tuple(groups[name])) for name in ordered]

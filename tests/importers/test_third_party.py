@@ -15,7 +15,7 @@ import pytest
 import shapely
 
 from gis.measures import area_m2
-from importers.errors import BadCoordinates, NoGeometry, UnknownKind
+from importers.errors import BadCoordinates, NoGeometry, UnknownKind, UnknownPlace
 from importers.options import ImportOptions
 from importers.report import ImportReport
 from importers.run import import_files
@@ -146,6 +146,31 @@ async def test_monaco_from_openstreetmap_fills_the_known_layers(database: Databa
     assert (classes["行道树"], classes["路灯"], classes["垃圾箱"]) == (415, 17, 41)
 
 
+async def test_a_water_network_and_its_gis_files_agree(database: Database) -> None:
+    name = "4_pipes/ky4_water/ky4.inp"
+    with pytest.raises(UnknownPlace):
+        await run(database, name)
+    nodes, lines = await run(database, name, crs="EPSG:3547", allow_refused=True)
+    assert (nodes.kept, nodes.refused) == (959 + 4 + 1, 0)
+    # both pumps stand where their two nodes stand
+    assert (lines.kept, [f.rule for f in lines.findings]) == (1156, ["pipe.same_ends"] * 2)
+    await run(database, "4_pipes/ky4_water/ky4_pipes.geojson")
+    drawn = {row.values["name"]: row for row in (await rows_of(database, "ky4_pipes")).values()}
+    for code, row in list((await rows_of(database, "pipe_line")).items())[:100]:
+        assert row.values["start_node"] == drawn[code].values["start_node_name"]
+        assert row.values["diameter_mm"] == pytest.approx(drawn[code].values["diameter"] * 1000, abs=0.1)
+        mine, theirs = (shapely.geometry.shape(r.geometry) for r in (row, drawn[code]))
+        assert mine.hausdorff_distance(theirs) < 1e-6
+
+
+async def test_a_storm_sewer_model_gives_points_lines_and_subcatchments(database: Database) -> None:
+    reports = await run(database, "4_pipes/cos_storm_drainage_swmm.inp", crs="EPSG:32633")
+    kept = {r.layer_id: (r.kept, r.refused) for r in reports}
+    assert kept["pipe_line"] == (121, 0)
+    assert kept["pipe_node"][0] >= 120
+    assert kept["cos_storm_drainage_swmm_subcatchment"] == (163, 0)
+
+
 @pytest.mark.slow
 async def test_addresses_and_buildings_of_new_york_come_whole(database: Database) -> None:
     (addresses,) = await run(database, "2_osm/nyc_osm_addresses.fgb.zip")
@@ -177,13 +202,6 @@ async def test_coordinates_that_are_strings_are_refused_and_short_rings_named(da
     assert await state_of(database) == before
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "4_pipes/cos_storm_drainage_swmm.inp",
-        "8_raster/cog_uint16.tif",
-    ],
-)
-async def test_a_kind_that_is_not_read_yet_is_said(database: Database, name: str) -> None:
+async def test_a_raster_is_not_read_and_that_is_said(database: Database) -> None:
     with pytest.raises(UnknownKind, match="Shapefile"):
-        await run(database, name)
+        await run(database, "8_raster/cog_uint16.tif")
