@@ -114,10 +114,13 @@ class Checker:
         portion = Portion(self._work.layer, rows)
         self._rows += len(rows)
         self._register.feed(portion)
-        for check_portion in _PORTION_CHECKS:
-            check_portion(portion, self._work)
-        for whole in self._whole:
-            whole.feed(portion)
+        # a stranger's numbers may be anything: what overflows is no finding of its own
+        with np.errstate(invalid="ignore", over="ignore"):
+            for check_portion in _PORTION_CHECKS:
+                check_portion(portion, self._work)
+            for whole in self._whole:
+                whole.feed(portion)
+        self._work.ledger.settle()
         return portion.errors
 
     def lost(self, row: int, zh: str, en: str, *, rule: Rule = remarks.LOST, file: str = "") -> None:
@@ -127,9 +130,11 @@ class Checker:
 
     def finish(self, *, file: str = "") -> CheckReport:
         """The report; call it once, after the last batch. `file` is the name it stands under."""
-        for whole in self._whole:
-            whole.finish()
+        with np.errstate(invalid="ignore", over="ignore"):
+            for whole in self._whole:
+                whole.finish()
         self._work.ledger.checked(remarks.LOST, self._rows)
+        self._work.ledger.settle()
         layer, ledger = self._work.layer, self._work.ledger
         return CheckReport(
             layer_id=layer.id,

@@ -292,7 +292,7 @@ def _check_class(portion: Portion, work: Work, name: str, classes: NDArray[np.ob
 
 
 def _one_of(values: NDArray[np.object_], chosen: set[str]) -> Mask:
-    return np.fromiter((v in chosen for v in values.tolist()), bool, len(values)) if chosen else _none(values)
+    return np.array([v in chosen for v in values.tolist()], dtype=bool) if chosen else _none(values)
 
 
 def _none(values: NDArray[np.object_]) -> Mask:

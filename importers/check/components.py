@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import shapely
 
 from importers.check.ledger import Said
-from importers.check.model import Mask, Positions, Rule
-from importers.check.plane import scale
+from importers.check.model import Positions, Rule
 from importers.check.portion import Portion
 from importers.check.surroundings import Places
 from importers.check.work import Work
@@ -90,7 +88,7 @@ def _check_stated(portion: Portion, work: Work, grids: Places, lowest: Positions
     )
     unknown = asked & (stated < 0)
     differ = asked & (stated >= 0) & (stated != lowest)
-    differ[differ] = ~_near(portion, grids, stated, differ, work.options.position_m)
+    differ[differ] = ~grids.reach(stated[differ], portion.geometry[differ], work.options.position_m)
     work.ledger.checked(OTHER, int(asked.sum()))
 
     def said(position: int) -> Said:
@@ -104,9 +102,3 @@ def _check_stated(portion: Portion, work: Work, grids: Places, lowest: Positions
         )
 
     work.ledger.found(OTHER, portion, unknown | differ, said)
-
-
-def _near(portion: Portion, grids: Places, stated: Positions, rows: Mask, within_m: float) -> Mask:
-    degrees = within_m / scale(portion.anchors[rows][:, 1]).north_m
-    apart = shapely.distance(portion.geometry[rows], grids.geometry[stated[rows]])
-    return np.asarray(apart <= degrees, dtype=np.bool_)

@@ -270,7 +270,7 @@ def check_sizes(portion: Portion, work: Work) -> None:
     """Areas and lengths that are too small to be anything."""
     ledger, options = work.ledger, work.options
     if ledger.asks(TINY):
-        flat = portion.valid & (shapely.get_dimensions(portion.geometry) == 2)
+        flat = portion.areal
         ledger.checked(TINY, int(flat.sum()))
         areas = portion.areas_m2
         ledger.found(

@@ -64,6 +64,29 @@ class Tally:
     limited: Text | None = None
 
 
+class _Kept:
+    """The findings of one rule: those of batches that are over, and those of the batch at hand."""
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._fresh: list[tuple[int, Finding]] = []
+        self.settled: list[Finding] = []
+
+    @property
+    def room(self) -> int:
+        """How many findings of one more question may still be among the first."""
+        return max(0, self._cap - len(self.settled))
+
+    def add(self, position: int, finding: Finding) -> None:
+        self._fresh.append((position, finding))
+
+    def settle(self) -> None:
+        if self._fresh:
+            self._fresh.sort(key=lambda one: one[0])
+            self.settled += [finding for _, finding in self._fresh[: self.room]]
+            self._fresh.clear()
+
+
 class Ledger:
     """The rules asked of one layer, with what was found."""
 
@@ -71,15 +94,14 @@ class Ledger:
         self, layer: Layer, rules: Sequence[Rule], options: CheckOptions, present: Mapping[str, object]
     ) -> None:
         """`present`: the layers that are known around this one, by id."""
-        self._cap = options.cap
         self._tallies: dict[str, Tally] = {}
-        self._findings: dict[str, list[Finding]] = {}
+        self._kept: dict[str, _Kept] = {}
         for rule in rules:
             if not rule.applies(layer):
                 continue
             own = replace(rule, severity=options.severities.get(rule.id, rule.severity))
             self._tallies[rule.id] = Tally(own, skipped=_why_not(own, options, present))
-            self._findings[rule.id] = []
+            self._kept[rule.id] = _Kept(options.cap)
 
     @property
     def tallies(self) -> tuple[Tally, ...]:
@@ -88,7 +110,7 @@ class Ledger:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings kept, by rule, in the order of their rows."""
-        return tuple(f for found in self._findings.values() for f in found)
+        return tuple(f for kept in self._kept.values() for f in kept.settled)
 
     def asks(self, *rules: Rule) -> bool:
         """True if at least one of `rules` is to be asked."""
@@ -112,40 +134,43 @@ class Ledger:
         tally.found += len(positions)
         if tally.rule.severity == "error":
             roster.mark(positions)
-        kept = self._findings[rule.id]
-        for ordinal, position in enumerate(positions[: max(0, self._cap - len(kept))].tolist()):
+        kept = self._kept[rule.id]
+        for ordinal, position in enumerate(positions[: kept.room].tolist()):
             said = say(ordinal)
             place = said.geometry if said.geometry is not None else roster.place(position)
             found = _finding(rule, said, roster.number(position), roster.key(position), place)
-            kept.append(found._replace(file=roster.file(position)))
+            kept.add(position, found._replace(file=roster.file(position)))
 
     def found_loose(self, rule: Rule, count: int, say: Say) -> None:
         """`rule` is broken `count` times where no row is to blame; `say` takes 0 … count − 1."""
         if not self.asks(rule):
             return
         self._tallies[rule.id].found += count
-        kept = self._findings[rule.id]
-        for number in range(min(count, max(0, self._cap - len(kept)))):
+        kept = self._kept[rule.id]
+        for number in range(min(count, kept.room)):
             said = say(number)
-            kept.append(_finding(rule, said, None, None, said.geometry))
+            kept.add(number, _finding(rule, said, None, None, said.geometry))
 
     def found_times(self, rule: Rule, times: int, first: Finding) -> None:
         """`rule` is broken `times` times in one way: told once, at the first row."""
-        if not self.asks(rule):
-            return
-        self._tallies[rule.id].found += times
-        kept = self._findings[rule.id]
-        if len(kept) < self._cap:
-            kept.append(first._replace(rule=rule.id))
+        if self.asks(rule):
+            self._tallies[rule.id].found += times
+            self._kept[rule.id].add(0, first._replace(rule=rule.id))
 
     def found_in(self, rule: Rule, row: int, file: str, said: Said) -> None:
         """`rule` is broken in a row that could not be read: there are only its number and table."""
-        if not self.asks(rule):
-            return
-        self._tallies[rule.id].found += 1
-        kept = self._findings[rule.id]
-        if len(kept) < self._cap:
-            kept.append(_finding(rule, said, row, None, said.geometry)._replace(file=file))
+        if self.asks(rule):
+            self._tallies[rule.id].found += 1
+            found = _finding(rule, said, row, None, said.geometry)
+            self._kept[rule.id].add(0, found._replace(file=file))
+
+    def settle(self) -> None:
+        """The end of a batch: its findings are put in the order of its rows, and those over the cap go.
+
+        So the findings kept are the first ones by row, whatever the batches were.
+        """
+        for kept in self._kept.values():
+            kept.settle()
 
     def skip(self, rule: Rule, why: Text) -> None:
         """`rule` cannot be asked after all."""

@@ -179,7 +179,7 @@ class Mender:
         if not tiles(self._layer):
             return rows
         portion = Portion(self._layer, rows)
-        flat = np.flatnonzero(portion.valid & (shapely.get_dimensions(rows.geometry) == 2))
+        flat = np.flatnonzero(portion.areal)
         if not len(flat):
             return rows
         degree_m = float(scale(np.nanmean(portion.anchors[flat, 1])).north_m)

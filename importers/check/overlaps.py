@@ -41,7 +41,7 @@ class Shapes:
 
     def feed(self, portion: Portion) -> None:
         """Keeps the valid areas of a batch."""
-        flat = np.flatnonzero(portion.valid & (shapely.get_dimensions(portion.geometry) == 2))
+        flat = np.flatnonzero(portion.areal)
         self._keep(portion.geometry[flat], portion.signatures[flat], self._seen + flat)
         self._seen += len(portion)
 

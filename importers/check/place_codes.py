@@ -7,14 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow.compute as pc
-import shapely
 from numpy.typing import NDArray
 
 from gis.codes import districts, streets
 from importers.check.codes import COMPONENT, PLACE_FIELDS, REAL_ESTATE
 from importers.check.ledger import Said, Say
-from importers.check.model import Mask, Positions, Rule
-from importers.check.plane import scale
+from importers.check.model import Mask, Rule
 from importers.check.portion import Portion, Texts, there
 from importers.check.surroundings import Places
 from importers.check.work import Work
@@ -147,7 +145,7 @@ def _check_elsewhere(portion: Portion, work: Work, name: str, texts: Texts, arou
     work.ledger.checked(ELSEWHERE, int(asked.sum()))
     found = around.locate(portion.insides)
     differ = asked & (found >= 0) & (found != stated)
-    differ[differ] = ~_reach(portion, around, stated, differ, work.options.position_m)
+    differ[differ] = ~around.reach(stated[differ], portion.geometry[differ], work.options.position_m)
     work.ledger.found(
         ELSEWHERE,
         portion,
@@ -159,13 +157,6 @@ def _check_elsewhere(portion: Portion, work: Work, name: str, texts: Texts, arou
             name,
         ),
     )
-
-
-def _reach(portion: Portion, around: Places, stated: Positions, rows: Mask, within_m: float) -> Mask:
-    """Of `rows`: those whose shape touches the place they state, or is nearer to it than `within_m`."""
-    shapes = portion.geometry[rows]
-    degrees = within_m / scale(portion.anchors[rows][:, 1]).north_m
-    return np.asarray(shapely.distance(shapes, around.geometry[stated[rows]]) <= degrees, dtype=np.bool_)
 
 
 def check_district(portion: Portion, work: Work) -> None:
@@ -204,5 +195,5 @@ def _near_own(
     """Rows at the border of the district their code names."""
     stated = around.positions(own)
     differ = (stated >= 0) & (own != actual) & portion.valid
-    differ[differ] = _reach(portion, around, stated, differ, within_m)
+    differ[differ] = around.reach(stated[differ], portion.geometry[differ], within_m)
     return np.asarray(differ)

@@ -76,6 +76,10 @@ def _has_ranges(layer: Layer) -> bool:
     return any((layer.id, f.name) in RANGES for f in layer.fields) or layer.field("built_year") is not None
 
 
+def _has_numbers(layer: Layer) -> bool:
+    return _has_ranges(layer) or any(f.type == "number" for f in layer.fields)
+
+
 def _with(*names: str) -> Callable[[Layer], bool]:
     return lambda layer: all(layer.field(name) is not None for name in names)
 
@@ -88,7 +92,9 @@ def _has_dates(layer: Layer) -> bool:
     return any(f.type in _DATES for f in layer.fields)
 
 
-IMPOSSIBLE = Rule("RNG-01", "error", "accuracy", Text("数值不可能", "impossible number"), applies=_has_ranges)
+IMPOSSIBLE = Rule(
+    "RNG-01", "error", "accuracy", Text("数值不可能", "impossible number"), applies=_has_numbers
+)
 UNUSUAL = Rule("RNG-02", "warning", "accuracy", Text("数值异常", "unusual number"), applies=_has_ranges)
 FLOORS = Rule(
     "RNG-03",
@@ -153,6 +159,7 @@ RULES = (
 def check_ranges(portion: Portion, work: Work) -> None:
     """Each number within its possible and its usual limits."""
     for field in work.layer.fields:
+        _check_infinite(portion, work, field)
         limits = _limits(work, field)
         if limits is None or not portion.has(field.name):
             continue
@@ -162,6 +169,21 @@ def check_ranges(portion: Portion, work: Work) -> None:
         _say_range(portion, work, IMPOSSIBLE, field, values, impossible, limits.possible)
         unusual = there & ~impossible & ~_within(values, limits.usual)
         _say_range(portion, work, UNUSUAL, field, values, unusual, limits.usual)
+
+
+def _check_infinite(portion: Portion, work: Work, field: Field) -> None:
+    if field.type != "number" or not portion.has(field.name):
+        return
+    infinite = portion.infinite(field.name)
+    work.ledger.checked(IMPOSSIBLE, int(infinite.sum()))
+    work.ledger.found(
+        IMPOSSIBLE,
+        portion,
+        infinite,
+        lambda _: Said(
+            f"字段“{field.title.zh}”的值无穷大", f"{field.name!r} is infinite", "Infinity", field.name
+        ),
+    )
 
 
 def _limits(work: Work, field: Field) -> Range | None:
@@ -265,7 +287,7 @@ def check_measures(portion: Portion, work: Work) -> None:
     if work.ledger.asks(AREA):
         for name in _AREA_FIELDS:
             if portion.has(name) and work.layer.field(name) is not None:
-                flat = portion.valid & (shapely.get_dimensions(portion.geometry) == 2)
+                flat = portion.areal
                 _compare(
                     portion, work, AREA, name, np.where(flat, portion.areas_m2, np.nan), share, 1.0, "m²"
                 )

@@ -16,6 +16,7 @@ from importers.check.plane import Vertices, lengths_m, only, roughly_m2, vertice
 from importers.check.signature import signatures
 from layers.model import Layer
 
+_AREAL = (int(shapely.GeometryType.POLYGON), int(shapely.GeometryType.MULTIPOLYGON))
 _NONE = np.array(None, dtype=object)
 
 
@@ -131,11 +132,20 @@ class Portion:
         return self._texts[name]
 
     def numbers(self, name: str) -> Floats:
-        """The column as numbers, NaN for null; NaN throughout if the rows do not bring it."""
+        """The column as finite numbers; NaN for null and infinity, and if the rows do not bring it."""
+        values = self._floats(name)
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def infinite(self, name: str) -> Mask:
+        """Rows whose number is infinite."""
+        return np.isinf(self._floats(name))
+
+    def _floats(self, name: str) -> Floats:
         column = self.rows.columns.get(name)
         if column is None:
             return np.full(len(self), np.nan)
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(values, dtype=np.float64)
 
     # ------------------------------------------------------------ geometry
 
@@ -174,6 +184,11 @@ class Portion:
     def valid(self) -> Mask:
         """Rows whose geometry is placed and valid: those whose area means something."""
         return np.asarray(shapely.is_valid(self.geometry)) & self.placed
+
+    @cached_property
+    def areal(self) -> Mask:
+        """Rows that are valid areas and nothing else: those that can be laid over each other."""
+        return np.asarray(np.isin(shapely.get_type_id(self.geometry), _AREAL) & self.valid)
 
     @cached_property
     def sound(self) -> Geometries:

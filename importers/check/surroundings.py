@@ -12,7 +12,8 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from importers.check.model import Geometries, Positions, Rows
+from importers.check.model import Geometries, Mask, Positions, Rows
+from importers.check.plane import scale
 from layers.model import BoundingBox, Layer
 
 _MANY = 20
@@ -51,8 +52,10 @@ class Places:
     @cached_property
     def bounds(self) -> BoundingBox | None:
         """The box of all; None if there is nothing."""
+        if not len(self):
+            return None
         box = shapely.total_bounds(self.geometry)
-        return BoundingBox(*map(float, box)) if len(self) and np.isfinite(box).all() else None
+        return BoundingBox(*map(float, box)) if np.isfinite(box).all() else None
 
     @cached_property
     def tree(self) -> shapely.STRtree:
@@ -67,15 +70,16 @@ class Places:
 
     def positions(self, codes: NDArray[np.object_]) -> Positions:
         """Where each code is among these places; -1 for an unknown code and None."""
-        find = self._position
-        return np.fromiter((find.get(code, -1) for code in codes.tolist()), np.intp, len(codes))
+        find = self._position.get
+        return np.array([find(code, -1) for code in codes.tolist()], dtype=np.intp)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column as numbers, NaN for null and where it was not loaded."""
         column = self.columns.get(name)
         if column is None:
             return np.full(len(self), np.nan)
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return np.asarray(values, dtype=np.float64)
 
     def texts(self, name: str) -> NDArray[np.object_]:
         """A column as text, None for null and where it was not loaded."""
@@ -126,6 +130,22 @@ class Places:
             np.minimum.at(found, point, place)
         found[found == len(self)] = -1
         return found
+
+    def reach(self, places: Positions, shapes: Geometries, within_m: float) -> Mask:
+        """(n,) True where a shape touches its place (by position), or is no farther from it than `within_m`.
+
+        Prepared places answer in the logarithm of their vertices: a district's border has ten thousand.
+        """
+        if not len(shapes):
+            return np.zeros(0, dtype=bool)
+        shapely.prepare(self.geometry)
+        degrees = within_m / float(scale(self._middle).north_m)
+        return np.asarray(shapely.dwithin(self.geometry[places], shapes, degrees), dtype=np.bool_)
+
+    @property
+    def _middle(self) -> float:
+        """The latitude in the middle of all."""
+        return 0.0 if self.bounds is None else (self.bounds.south + self.bounds.north) / 2
 
 
 @dataclass(frozen=True)

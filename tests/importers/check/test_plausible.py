@@ -31,6 +31,7 @@ def rules(layer: str, values: dict[str, object], shape: BaseGeometry | None = No
         ("RNG-01", "building", {"floors_total": -1}),
         ("RNG-01", "building", {"height_m": 9_000.0}),
         ("RNG-01", "building", {"built_year": 2028}),
+        ("RNG-01", "green_area", {"code": "g", "area_m2": float("inf")}),
         ("RNG-02", "building", {"built_year": 1850}),
         ("RNG-02", "building", {"height_m": 0.0}),
         ("RNG-01", "pipe_line", {**LINE, "diameter_mm": -5.0}),
