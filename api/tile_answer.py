@@ -54,12 +54,14 @@ def tile_answer(
         headers += (
             (b"cache-control", FOR_EVER if is_current else ASK_AGAIN),
             (b"access-control-allow-origin", b"*"),
-            (b"access-control-expose-headers", b"ETag, X-OneMap-Left-Out, X-OneMap-Cache"),
+            (b"access-control-expose-headers", b"ETag, X-OneMap-Left-Out, X-OneMap-Merged, X-OneMap-Cache"),
         )
     else:
         headers.append((b"cache-control", ASK_AGAIN_PRIVATE))
     if tile.left_out:
         headers.append((b"x-onemap-left-out", orjson.dumps(tile.left_out)))
+    if tile.merged:
+        headers.append((b"x-onemap-merged", orjson.dumps(tile.merged)))
     status, body = 200, b""
     if tile.is_empty:
         status = 204

@@ -22,6 +22,7 @@ router = APIRouter(tags=["tiles"])
 DRAWN_TO_ZOOM = 18
 """A unit of its tiles is 4 cm: clients enlarge them further in, and ask for no more."""
 ATTRIBUTION = Text("一张图", "One Map")
+COUNT = Text("代表的数量（远级别）", "Rows it stands for, where several are drawn as one")
 
 
 @router.get("/tiles/{layers}.json", response_model=dict[str, object])
@@ -71,13 +72,16 @@ def tilejson(scopes: Sequence[Scope], url: str, language: str) -> dict[str, Any]
 
 def _vector_layer(scope: Scope, greatest: int, language: str) -> dict[str, Any]:
     layer = scope.layer
+    fields = {field.name: _field(field, language) for field in tile_fields(scope)}
+    if layer.generalised is not None:
+        fields["_count"] = getattr(COUNT, language)
     return {
         "id": layer.id,
         "description": getattr(layer.title, language),
         "minzoom": layer.min_zoom,
         "maxzoom": greatest,
         "geometry_type": layer.geometry_type,
-        "fields": {field.name: _field(field, language) for field in tile_fields(scope)},
+        "fields": fields,
     }
 
 

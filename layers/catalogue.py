@@ -233,7 +233,7 @@ class Catalogue:
 
 def _layer(row: RowMapping) -> Layer:
     described = from_json(row["description"], where=f"onemap.layer {row['id']}")
-    bounds = row["bounds"]
+    bounds, zooms = row["bounds"], row["generalised"]
     return replace(
         described,
         access=row["access"],
@@ -242,6 +242,7 @@ def _layer(row: RowMapping) -> Layer:
         published_at=row["published_at"],
         feature_count=row["feature_count"],
         bounds=None if bounds is None else BoundingBox(*bounds),
+        generalised=None if zooms is None else (zooms[0], zooms[1]),
         provenance=row["provenance"],
     )
 

@@ -35,13 +35,14 @@ MAX_FIELDS = 1_000
 """A table holds 1,600 columns at most, and columns of fields that left a description stay."""
 
 RESERVED_NAMES = frozenset({"_fid", "_key", "_hash", "_from", "_to", "_geom", "_geom_3857", "_row"}) | {
-    *("tableoid", "xmin", "xmax", "cmin", "cmax", "ctid")
+    *("_count", "_left_out"),
+    *("tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"),
 }
 """Our own columns and PostgreSQL's system columns: no field may be called so."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LAYER_KEYS = frozenset(f.name for f in dataclasses.fields(Layer)) - {
-    *("status", "version", "published_at", "feature_count", "bounds", "provenance", "known")
+    *("status", "version", "published_at", "feature_count", "bounds", "generalised", "provenance", "known")
 }
 _FIELD_KEYS = frozenset(f.name for f in dataclasses.fields(Field))
 _T = TypeVar("_T", bound=str)
@@ -88,6 +89,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         search_fields=_texts(data, "search_fields", where),
         district_field=_optional(data, "district_field", where),
         time_field=_optional(data, "time_field", where),
+        importance_field=_optional(data, "importance_field", where),
         min_zoom=_zoom(data, "min_zoom", where, 0),
         max_zoom=_zoom(data, "max_zoom", where, 22),
         owner=_text(data, "owner", where, default=""),
@@ -113,6 +115,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "search_fields": list(layer.search_fields),
         "district_field": layer.district_field,
         "time_field": layer.time_field,
+        "importance_field": layer.importance_field,
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
         "owner": layer.owner,
@@ -148,7 +151,7 @@ def check(layer: Layer, *, where: str | None = None) -> None:
             if seen.setdefault(folded, f.name) != f.name:
                 raise _bad(where, "aliases", name, f"a name not already used by {seen[folded]!r}")
         seen[f.name] = f.name
-    for role in ("key", "name_field", "district_field", "time_field"):
+    for role in ("key", "name_field", "district_field", "time_field", "importance_field"):
         name = getattr(layer, role)
         if name is not None and layer.field(name) is None:
             raise _bad(where, role, name, "the name of one of the fields")
@@ -158,7 +161,11 @@ def check(layer: Layer, *, where: str | None = None) -> None:
     key = layer.field(layer.key or "")
     if key is not None and key.sensitivity != "open":
         raise _bad(where, "key", key.name, "a field that is open: every answer names its rows by it")
-    for role, types in (("district_field", ("text",)), ("time_field", ("date", "datetime"))):
+    for role, types in (
+        ("district_field", ("text",)),
+        ("time_field", ("date", "datetime")),
+        ("importance_field", ("integer", "number")),
+    ):
         named = layer.field(getattr(layer, role) or "")
         if named is not None and named.type not in types:
             raise _bad(where, role, named.name, f"a field of type {' or '.join(types)}")

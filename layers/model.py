@@ -74,6 +74,7 @@ class Layer:
     `key` names the business key field (None: the key is made from the row's content).
     `district_field` holds an administrative code (6, 9 or 12 digits); rows are limited by it.
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
+    `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
     `version` is 0 before anything was published. `bounds` is None while empty.
     """
 
@@ -87,6 +88,7 @@ class Layer:
     search_fields: tuple[str, ...] = ()
     district_field: str | None = None
     time_field: str | None = None
+    importance_field: str | None = None
     min_zoom: int = 0
     max_zoom: int = 22
     owner: str = ""
@@ -101,6 +103,8 @@ class Layer:
     published_at: datetime | None = None
     feature_count: int = 0
     bounds: BoundingBox | None = None
+    generalised: tuple[int, int] | None = None
+    """First and last zoom for which a lighter copy stands (`layers.generalise`); None: every row is drawn."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """How the coordinates came to be: source CRS, transform, stated error in metres, file."""
 

@@ -32,6 +32,7 @@ from layers.catalogue import lock_layer, read_layer, set_status, version_of
 from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
+from layers.generalise import generalise, tidy
 from layers.model import Difference, Layer, Version
 from layers.notices import LAYER_CHANNEL, notify
 from layers.rows import standing_at
@@ -86,13 +87,15 @@ async def publish(
     """
     deliveries = [staged] if isinstance(staged, Staged) else list(staged)
     async with db.begin(timeout_ms=0) as connection:
-        return await publish_in(
+        made = await publish_in(
             connection,
             [(delivery, report or {}) for delivery in deliveries],
             by=by,
             note=note,
             partial=partial,
         )
+    await tidy(db, made)
+    return made
 
 
 async def publish_in(
@@ -177,7 +180,8 @@ async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Ver
                 layer=layer_id,
                 version=number,
             )
-        return version
+    await tidy(db, [version])
+    return version
 
 
 async def withdraw(db: Database, layer_id: str, *, by: str) -> None:
@@ -275,7 +279,8 @@ async def _apply(
     await ensure_indexes(connection, layer)
     for table in (rows, past_table(layer)):
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
-    return await _record(connection, layer, difference, number, by=by, note=note, report=report)
+    zooms = await generalise(connection, layer)
+    return await _record(connection, layer, difference, number, zooms=zooms, by=by, note=note, report=report)
 
 
 async def _refuse_outside(
@@ -356,6 +361,7 @@ async def _record(
     difference: Difference,
     number: int,
     *,
+    zooms: tuple[int, int] | None,
     by: str,
     note: str,
     report: Mapping[str, Any],
@@ -383,6 +389,7 @@ async def _record(
         "published_at": version.published_at,
         "feature_count": layer.feature_count + difference.added - difference.removed,
         "bounds": await _bounds(connection, layer),
+        "generalised": None if zooms is None else list(zooms),
     }
     if "provenance" in report:
         state["provenance"] = report["provenance"]

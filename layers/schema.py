@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 SCHEMA = "onemap"
 ROWS_SCHEMA = "onemap_rows"
-"""Current rows (`<layer>`) and past rows (`<layer>__past`) of each layer."""
+"""Current rows (`<layer>`), past rows (`<layer>__past`), lighter copy (`<layer>__far`) of each layer."""
 STAGE_SCHEMA = "onemap_stage"
 """Unlogged tables of imports that are not published yet."""
 JOBS_SCHEMA = "onemap_jobs"
@@ -61,6 +61,7 @@ layer = Table(
     Column("published_at", DateTime(timezone=True)),
     Column("feature_count", BigInteger, nullable=False, server_default="0"),
     Column("bounds", ARRAY(Double), comment="west, south, east, north, EPSG:4490"),
+    Column("generalised", ARRAY(SmallInteger), comment="first and last zoom drawn from the lighter copy"),
     Column("provenance", JSONB, nullable=False, server_default=text("'{}'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),

@@ -20,6 +20,7 @@ from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
 from layers.description import from_json, to_json
 from layers.errors import NotFound
+from layers.generalise import tidy
 from layers.import_runs import Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
 from layers.model import BoundingBox, Difference, Version
@@ -177,7 +178,9 @@ async def publish_run(
             districts=districts,
         )
         report = _concluded(run.report, compared, made)
-        return await move(connection, run_id, "published" if made else "unchanged", stages=[], report=report)
+        run = await move(connection, run_id, "published" if made else "unchanged", stages=[], report=report)
+    await tidy(db, made)
+    return run
 
 
 async def discard_run(db: Database, run_id: uuid.UUID) -> Run:

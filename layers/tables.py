@@ -27,6 +27,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -69,6 +70,15 @@ def rows_table(layer: Layer) -> Table:
 def past_table(layer: Layer) -> Table:
     """The table of past rows: as `rows_table`, plus `_to`, the first version in which the row was not so."""
     return _kept_past_table(_shape(layer))
+
+
+def far_table(layer: Layer) -> Table:
+    """The lighter copy for far zooms: a shape (EPSG:3857) for each zoom `_z` it is drawn at.
+
+    `_fid`: the current row whose attributes it carries; `_count`: how many rows it stands for, that one
+    included; `_left_out`: how many rows nearby nothing stands for.
+    """
+    return _kept_far_table(layer.id)
 
 
 def column_type(kind: FieldType) -> TypeEngine[Any]:
@@ -211,6 +221,20 @@ def _past_table(shape: _Shape) -> Table:
     )
 
 
+def _far_table(layer_id: str) -> Table:
+    return Table(
+        f"{layer_id}__far",
+        MetaData(schema=ROWS_SCHEMA),
+        Column("_z", SmallInteger, nullable=False),
+        Column("_fid", BigInteger, nullable=False, autoincrement=False),
+        Column("_count", BigInteger, nullable=False),
+        Column("_left_out", BigInteger, nullable=False),
+        Column("_district", Text),
+        Column("_weight", Double),
+        Column("_shape", Geometry("GEOMETRY", srid=3857, spatial_index=False), nullable=False),
+    )
+
+
 def _common_columns(kind: GeometryType, fields: tuple[tuple[str, FieldType], ...]) -> list[Column[Any]]:
     projected = Geometry(kind.upper(), srid=3857, spatial_index=False)
     return [
@@ -225,3 +249,4 @@ def _common_columns(kind: GeometryType, fields: tuple[tuple[str, FieldType], ...
 # Kept, because SQLAlchemy keeps compiled statements by table object.
 _kept_rows_table = lru_cache(maxsize=1024)(_rows_table)
 _kept_past_table = lru_cache(maxsize=1024)(_past_table)
+_kept_far_table = lru_cache(maxsize=1024)(_far_table)

@@ -24,13 +24,15 @@ COMPRESSION_LEVEL = 4
 class EncodedTile:
     """A tile as it travels.
 
-    `body_gzip` is empty for an empty tile. `etag` (without quotes) comes from the content. `left_out`:
-    features of a layer too small to be drawn in the square, only layers that lost some.
+    `body_gzip` is empty for an empty tile. `etag` (without quotes) comes from the content. `left_out` and
+    `merged`: how many rows of a layer are not drawn in the square, and are drawn as part of another; only
+    layers with some.
     """
 
     body_gzip: bytes
     etag: str
     left_out: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -49,14 +51,14 @@ class EncodedTile:
 NOTHING_HERE = EncodedTile(b"", "empty")
 
 
-def encode(content: bytes, left_out: Mapping[str, int]) -> EncodedTile:
+def encode(content: bytes, left_out: Mapping[str, int], merged: Mapping[str, int]) -> EncodedTile:
     """`content` (the layers' parts joined) compressed, with a tag that two equal tiles share."""
     if not content and not left_out:
         return NOTHING_HERE
     tag = hashlib.blake2b(content, digest_size=12).hexdigest() if content else NOTHING_HERE.etag
     # mtime 0: the same content gives the same bytes, in every process.
     body = gzip.compress(content, COMPRESSION_LEVEL, mtime=0) if content else b""
-    return EncodedTile(body, tag, left_out)
+    return EncodedTile(body, tag, left_out, merged)
 
 
 class TileCache:

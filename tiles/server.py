@@ -14,7 +14,7 @@ from layers.db import Database
 from layers.errors import BadRequest, TooMuch
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, mercator_square
-from tiles.statement import EXACT_FROM_ZOOM, DrawStatement, compose, is_drawn_at, tile_fields
+from tiles.statement import Band, DrawStatement, band_of, compose, tile_fields
 
 MAX_LAYERS = 16
 """Layers in one tile; a style needs about ten, and each costs the database a scan."""
@@ -24,6 +24,8 @@ MAX_STATEMENTS = 2048
 """Composed statements kept (a few kB each)."""
 COMPRESS_ASIDE_BYTES = 64 * 1024
 """From here on compressing takes milliseconds and is done in a thread, so that other answers go on."""
+
+_StatementKey = tuple[str, Frame, tuple[Band | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,14 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
             value=",".join(ids),
             expected="layer ids, each once",
         )
-    # The fields are named, as a description can change without a new version.
-    parts = (f"{s.cache_key}({','.join(f.name for f in tile_fields(s))})≥{s.layer.min_zoom}" for s in scopes)
-    return Selection(tuple(scopes), ";".join(parts))
+    return Selection(tuple(scopes), ";".join(map(_key, scopes)))
+
+
+def _key(scope: Scope) -> str:
+    """What decides how a scope is drawn. Fields and zooms too: a description can change without a version."""
+    layer = scope.layer
+    fields = ",".join(f.name for f in tile_fields(scope))
+    return f"{scope.cache_key}({fields}){layer.min_zoom}{layer.generalised or ''}"
 
 
 class TileServer:
@@ -64,7 +71,9 @@ class TileServer:
         self._db = db
         self._catalogue = catalogue
         self.cache = cache or TileCache()
-        self._statements: OrderedDict[tuple[str, Frame, bool, int], DrawStatement] = OrderedDict()
+        self._statements: OrderedDict[tuple[str, Frame, tuple[Band | None, ...]], DrawStatement] = (
+            OrderedDict()
+        )
 
     def __repr__(self) -> str:
         return f"TileServer({self.cache!r})"
@@ -89,23 +98,29 @@ class TileServer:
         if statement is None:
             return NOTHING_HERE
         (row,) = await self._db.draw(statement.text, statement.parameters(square))
-        content = b"".join(row[0::2])
-        left_out = {i: n for i, n in zip(statement.layer_ids, row[1::2], strict=True) if n}
+        content = b"".join(row[0::3])
+        left_out = _counted(statement, row[1::3])
+        merged = _counted(statement, row[2::3])
         if len(content) < COMPRESS_ASIDE_BYTES:
-            return encode(content, left_out)
-        return await asyncio.to_thread(encode, content, left_out)
+            return encode(content, left_out, merged)
+        return await asyncio.to_thread(encode, content, left_out, merged)
 
     def _statement(self, selection: Selection, square: Square) -> DrawStatement | None:
         """What draws the selection at this zoom; None if none of its layers is drawn there."""
-        shown = [scope for scope in selection.scopes if is_drawn_at(scope.layer, square.zoom)]
+        bands = tuple(band_of(scope, square.zoom) for scope in selection.scopes)
+        key = (selection.key, square.frame, bands)
+        if key in self._statements:
+            return self._statements[key]
+        pairs = zip(selection.scopes, bands, strict=True)
+        shown = [(scope, band) for scope, band in pairs if band is not None]
         if not shown:
             return None
-        exact = square.zoom >= EXACT_FROM_ZOOM
-        # How many are shown tells which: going out, layers only leave.
-        key = (selection.key, square.frame, exact, len(shown))
-        statement = self._statements.get(key)
-        if statement is None:
-            statement = self._statements[key] = compose(shown, square.frame, exact=exact)
-            if len(self._statements) > MAX_STATEMENTS:
-                self._statements.popitem(last=False)
+        statement = compose(shown, square.frame)
+        self._statements[key] = statement
+        if len(self._statements) > MAX_STATEMENTS:
+            self._statements.popitem(last=False)
         return statement
+
+
+def _counted(statement: DrawStatement, numbers: Sequence[int]) -> dict[str, int]:
+    return {i: n for i, n in zip(statement.layer_ids, numbers, strict=True) if n}

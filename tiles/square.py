@@ -41,6 +41,13 @@ class Square(NamedTuple):
         return (self.bounds[2] - self.bounds[0]) * MARGIN / EXTENT
 
     @property
+    def reach_3857(self) -> tuple[float, float, float, float]:
+        """The square with its margin in metres of EPSG:3857, whatever its frame."""
+        west, south, east, north = self.bounds
+        wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
+        return wide if self.frame == 3857 else WEB_MERCATOR_QUAD.box(wide)
+
+    @property
     def unit(self) -> float:
         """One of the 4096 steps along a side, in the units of the frame."""
         return (self.bounds[2] - self.bounds[0]) / EXTENT

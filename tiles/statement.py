@@ -1,16 +1,20 @@
 """From scopes to the one statement that draws them: text prepared once, values bound for each square.
 
-The text depends on the layers, their fields, the form of their limits and the zoom band, never on the
+The text depends on the layers, their fields, the form of their limits and the band of zooms, never on the
 square, so that each connection of the drawing pool parses and plans it once.
+
+Far out a layer is drawn from its lighter copy, if it has one; else from its rows, where areas too small to
+be seen are left out and counted; from zoom 14 on whatever a tile's units can show is drawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     DateTime,
@@ -23,6 +27,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     select,
@@ -33,13 +38,15 @@ from sqlalchemy.types import NullType
 from layers.access import Scope
 from layers.db import for_driver
 from layers.model import Field, Layer
-from layers.rows import rows
+from layers.rows import generalised_rows, rows
 from tiles.square import EXTENT, MARGIN, Frame, Square
 
 EXACT_FROM_ZOOM = 14
-"""From here on whatever the tile's units can show is drawn; further out, specks are left out and counted."""
 SPECK_UNITS = 2.0
 """An area less wide and less high than this is a speck: a quarter of a pixel where a tile shows 512."""
+
+Band = Literal["exact", "without specks"] | int
+"""How a layer is drawn at some zooms; a number: from the copy for this zoom."""
 
 STRANGER_FIELDS = 8
 """How many fields of a layer that marks none for tiles travel in them."""
@@ -49,6 +56,8 @@ SHORT_TEXT = 64
 _EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
 _MARGIN: ColumnElement[int] = literal_column(str(MARGIN))
 
+_REACH = ("tile_reach_west", "tile_reach_south", "tile_reach_east", "tile_reach_north")
+
 GEOMETRY_COLUMNS: Mapping[Frame, str] = {3857: "_geom_3857", 4490: "_geom"}
 
 
@@ -56,8 +65,8 @@ GEOMETRY_COLUMNS: Mapping[Frame, str] = {3857: "_geom_3857", 4490: "_geom"}
 class DrawStatement:
     """What draws some scopes in any square of one band and frame.
 
-    Each of `layer_ids` has two columns in the one row: its part of the tile, and how many of its features
-    lie in the square and were too small to be drawn.
+    Each of `layer_ids` has three columns in the one row: its part of the tile, how many of its rows lie in
+    the square and are not drawn, and how many are drawn as part of another.
     """
 
     layer_ids: tuple[str, ...]
@@ -75,24 +84,33 @@ class DrawStatement:
             "tile_north": north,
             "tile_margin": square.margin,
             "tile_speck": square.unit * SPECK_UNITS,
+            **dict(zip(_REACH, square.reach_3857, strict=True)),
         }
 
 
-def is_drawn_at(layer: Layer, z: int) -> bool:
-    """Whether the layer is drawn at this zoom at all."""
-    return z >= layer.min_zoom
+def band_of(scope: Scope, zoom: int) -> Band | None:
+    """How the scope is drawn at a zoom of the Web Mercator quad; None if it is not drawn there."""
+    layer = scope.layer
+    if zoom < layer.min_zoom:
+        return None
+    # The copy is made of the rows as they stand now; an older version is drawn from its rows.
+    if layer.generalised is not None and scope.is_current:
+        first, last = layer.generalised
+        if first <= zoom <= last:
+            return zoom
+    return "exact" if zoom >= EXACT_FROM_ZOOM else "without specks"
 
 
-def compose(scopes: Sequence[Scope], frame: Frame, *, exact: bool) -> DrawStatement:
-    """The statement for one or more `scopes`, whose layers differ. `exact`: specks are drawn as well."""
-    parts = [_part(scope, frame, exact=exact).subquery(f"part_{n}") for n, scope in enumerate(scopes)]
-    columns = [column for part in parts for column in (part.c.tile, part.c.left_out)]
+def compose(shown: Sequence[tuple[Scope, Band]], frame: Frame) -> DrawStatement:
+    """The statement for one or more scopes, whose layers differ, each in its band."""
+    parts = [_part(scope, band, frame).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)]
+    columns = [column for part in parts for column in (part.c.tile, part.c.left_out, part.c.merged)]
     joined: FromClause = parts[0]
     for part in parts[1:]:
         joined = joined.join(part, true())
     text, values = for_driver(select(*columns).select_from(joined))
     return DrawStatement(
-        tuple(scope.layer.id for scope in scopes),
+        tuple(scope.layer.id for scope, _ in shown),
         text,
         {name: value for name, value in values.items() if not name.startswith("tile_")},
     )
@@ -118,20 +136,19 @@ def _is_short(field: Field) -> bool:
     return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
 
 
-def _part(scope: Scope, frame: Frame, *, exact: bool) -> Select[Any]:
-    """One row: the layer's part of the tile (empty bytes if nothing was drawn), and the number left out."""
+def _part(scope: Scope, band: Band, frame: Frame) -> Select[Any]:
+    """One row: the layer's part of the tile (no bytes if nothing was drawn), rows left out, rows merged."""
     fields = tile_fields(scope)
-    drawn = _drawn(scope, fields, frame, exact=exact)
+    drawn = _drawn(scope, fields, band, frame)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
     if _has_areas(scope.layer):
         names.append("_label")
-    record = (
-        select(drawn.c._drawn.label("_geom"), *(drawn.c[name] for name in names))
-        .correlate(drawn)
-        .lateral("_feature")
-    )
+    attributes: list[ColumnElement[Any]] = [drawn.c[name] for name in names]
+    if isinstance(band, int):
+        attributes = _of_one_or_many(scope.layer, drawn, names)
+    record = select(drawn.c._drawn.label("_geom"), *attributes).correlate(drawn).lateral("_feature")
     tile = func.ST_AsMVT(
         literal_column("_feature"),
         scope.layer.id,
@@ -140,22 +157,55 @@ def _part(scope: Scope, frame: Frame, *, exact: bool) -> Select[Any]:
         literal_column("'_fid'"),
         type_=LargeBinary(),
     )
-    missed = and_(
-        drawn.c._drawn.is_(None), func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean())
-    )
-    left_out = func.count().filter(missed)
-    columns: list[ColumnElement[Any]] = [tile.label("tile"), left_out.label("left_out")]
+    columns = [tile.label("tile"), *_counts(drawn, band, frame)]
     return select(*columns).select_from(drawn.join(record, true()))
 
 
-def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) -> Subquery:
+def _of_one_or_many(layer: Layer, drawn: Subquery, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    """The attributes in the lighter copy: `_count` where a feature stands for several rows.
+
+    An area that was merged from several has the name and key of none.
+    """
+    is_one = drawn.c._count == literal_column("1")
+    nameless = {"_key", "_label", layer.key, layer.name_field} if _has_areas(layer) else set()
+    attributes = [
+        case((is_one, drawn.c[name])).label(name) if name in nameless else drawn.c[name] for name in names
+    ]
+    return [*attributes, func.nullif(drawn.c._count, literal_column("1")).label("_count")]
+
+
+def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any]]:
+    """Rows left out and rows merged into others."""
+    is_drawn = drawn.c._drawn.is_not(None)
+    lost = and_(~is_drawn, func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean()))
+    if not isinstance(band, int):
+        return [func.count().filter(lost).label("left_out"), literal_column("0").label("merged")]
+    too_small = func.sum(drawn.c._count).filter(lost)
+    crowded_out = func.sum(drawn.c._left_out).filter(is_drawn)
+    merged = func.sum(drawn.c._count - 1).filter(is_drawn)
+    left_out = func.coalesce(too_small, 0) + func.coalesce(crowded_out, 0)
+    return [
+        cast(left_out, BigInteger).label("left_out"),
+        cast(func.coalesce(merged, 0), BigInteger).label("merged"),
+    ]
+
+
+def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> Subquery:
     """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
-    source = rows(scope, fields=[f.name for f in fields]).subquery("source")
+    names = [f.name for f in fields]
+    if isinstance(band, int):
+        source = generalised_rows(scope, band, fields=names).subquery("source")
+        in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
+        counts = [source.c._count, source.c._left_out]
+    else:
+        source = rows(scope, fields=names).subquery("source")
+        in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
+        counts = []
     stored = source.c[GEOMETRY_COLUMNS[frame]]
     shape: ColumnElement[Any] = func.ST_AsMVTGeom(
         stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
     )
-    if not exact and _has_areas(scope.layer):
+    if band == "without specks" and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
     return (
         select(
@@ -163,10 +213,11 @@ def _drawn(scope: Scope, fields: Sequence[Field], frame: Frame, *, exact: bool) 
             stored.label("_stored"),
             source.c._fid,
             source.c._key,
+            *counts,
             _is_labelled_here(stored).label("_label"),
             *(_travelling(source.c[f.name], f).label(f.name) for f in fields),
         )
-        .where(stored.op("&&", is_comparison=True)(_reach(frame)))
+        .where(in_reach)
         # A fence: without it the planner would pull this level up and cut every shape twice, once for the
         # tile and once for the count.
         .offset(literal_column("0"))
@@ -216,6 +267,12 @@ def _box(frame: Frame) -> ScalarSelect[Any]:
 def _reach(frame: Frame) -> ScalarSelect[Any]:
     """The square with its margin: the same for choosing rows as for cutting them."""
     return select(func.ST_Expand(_square(frame), _place("margin"), type_=NullType())).scalar_subquery()
+
+
+def _reach_3857() -> ScalarSelect[Any]:
+    """The square with its margin for the lighter copy, which is kept in EPSG:3857 only."""
+    corners = [_place(name.removeprefix("tile_")) for name in _REACH]
+    return select(func.ST_MakeEnvelope(*corners, literal_column("3857"), type_=NullType())).scalar_subquery()
 
 
 def _square(frame: Frame) -> ColumnElement[Any]:

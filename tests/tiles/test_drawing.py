@@ -233,6 +233,6 @@ async def test_a_statement_is_the_same_for_every_square_and_version(database: Da
     layer = await put(database, plot_layer(), plots(5))
     scope = scope_for(ANONYMOUS, layer)
     later = scope_for(ANONYMOUS, replace(layer, version=9))
-    text = compose([scope], 3857, exact=True).text
-    assert compose([later], 3857, exact=True).text == text
+    text = compose([(scope, "exact")], 3857).text
+    assert compose([(later, "exact")], 3857).text == text
     assert "116." not in text

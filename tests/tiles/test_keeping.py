@@ -150,11 +150,11 @@ def test_empty_tiles_take_little() -> None:
 
 
 def test_compressed_and_plain_are_the_same_tile() -> None:
-    tile = encode(b"\x1a\x02hi" * 100, {"shop": 2})
+    tile = encode(b"\x1a\x02hi" * 100, {"shop": 2}, {})
     assert tile.identity() == gzip.decompress(tile.body_gzip) == b"\x1a\x02hi" * 100
-    assert tile == encode(b"\x1a\x02hi" * 100, {"shop": 2})
-    assert encode(b"", {}) is NOTHING_HERE
-    assert encode(b"", {"shop": 1}).is_empty
+    assert tile == encode(b"\x1a\x02hi" * 100, {"shop": 2}, {})
+    assert encode(b"", {}, {}) is NOTHING_HERE
+    assert encode(b"", {"shop": 1}, {}).is_empty
 
 
 async def test_a_square_without_anything_is_empty(database: Database) -> None:

@@ -1,0 +1,293 @@
+"""The lighter copy of a layer: what its far zooms are drawn from, made when a version is published.
+
+Only a layer too dense for a tile has one, only for the zooms at which it is too dense, each made from the
+next one in. Nothing vanishes without a number: what is drawn says how many rows it stands for, and how
+many nearby nothing stands for.
+
+- Points: one of those in a cell of 8 pixels, with their count.
+- Areas: the largest of a tile one by one, down to 4 pixels, their corners on a grid of half a pixel, so
+  that neighbours still meet; the others of a cell together become one square of the same area.
+- Lines: simplified by half a pixel; where there are too many in a tile, the greatest by
+  `Layer.importance_field`, then by length.
+
+Rows of different districts are never drawn as one, so that a viewer of one district sees exactly its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    FromClause,
+    Index,
+    Select,
+    SmallInteger,
+    Text,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from gis.squares import HALF_WORLD_M
+from layers.db import Database
+from layers.errors import OneMapError
+from layers.model import Layer, Version
+from layers.schema import ROWS_SCHEMA
+from layers.tables import far_table, rows_table
+
+TILE_FEATURES = 8_000
+"""With fewer, a tile is drawn from the rows themselves: 8,000 points or small areas, with the attributes a
+style needs, are 400 kB (measured: 46 bytes a component, 53 a building)."""
+TILE_VERTICES = 80_000
+"""The same for shapes of many vertices (2 to 3 bytes each)."""
+NEAREST_ZOOM = 16
+"""The last zoom that may have a copy: its tiles are 500 m wide here."""
+
+TILE_PIXELS = 512
+CELLS = 64
+"""Cells along a tile's side: 4,096 to a tile at most, of 8 pixels."""
+SMALL_PIXELS = 4.0
+SNAP_PIXELS = 0.5
+TILE_AREAS = 2_000
+TILE_LINES = 4_000
+
+_log = logging.getLogger(__name__)
+
+_Dimension = Literal[0, 1, 2]
+_DIMENSIONS: dict[str, tuple[_Dimension, ...]] = {
+    "Point": (0,),
+    "MultiLineString": (1,),
+    "MultiPolygon": (2,),
+    "Geometry": (0, 1, 2),
+}
+_COLUMNS = ("_z", "_fid", "_count", "_left_out", "_district", "_weight", "_shape")
+
+
+async def generalise(connection: AsyncConnection, layer: Layer) -> tuple[int, int] | None:
+    """Makes the copy of the rows as they stand now; the first and last zoom it serves, None for no copy."""
+    far = far_table(layer)
+    await connection.execute(CreateTable(far, if_not_exists=True))
+    await connection.execute(delete(far))
+    last = await _densest(connection, layer)
+    if last is None:
+        return None
+    source = _rows(layer)
+    for z in range(last, layer.min_zoom - 1, -1):
+        for dimension in _DIMENSIONS[layer.geometry_type]:
+            for chosen in _RULES[dimension](_of_dimension(source, layer, dimension), z):
+                # In the order of the map, as the rows themselves.
+                by_place = chosen.order_by(literal_column(str(_COLUMNS.index("_shape") + 1)))
+                await connection.execute(insert(far).from_select(_COLUMNS, by_place))
+        source = select(*(far.c[name] for name in _COLUMNS[1:])).where(far.c._z == z).subquery("nearer")
+        await connection.execute(CreateIndex(_index(layer, z), if_not_exists=True))
+    await connection.exec_driver_sql(f'ANALYZE {far.schema}."{far.name}"')
+    return layer.min_zoom, last
+
+
+async def tidy(db: Database, made: Sequence[Version]) -> None:
+    """Frees what the copies held before the versions `made`; for after the publication's transaction.
+
+    A publication stands whether this succeeds or not: what stays behind only slows tiles down a little.
+    """
+    tables = [f"{version.layer_id}__far" for version in made if version.number > 1]
+    if not tables:
+        return
+    try:
+        await db.vacuum(ROWS_SCHEMA, tables)
+    except OneMapError as error:
+        _log.warning("%s could not be tidied: %s", ", ".join(tables), error.en)
+
+
+async def _densest(connection: AsyncConnection, layer: Layer) -> int | None:
+    """The last zoom, from the layer's first on, at which some tile holds too much; None if there is none."""
+    rows = rows_table(layer)
+    shape, side = rows.c._geom_3857, _side(NEAREST_ZOOM)
+    x, y = _middle(shape)
+    fine = (
+        select(
+            func.floor(x / side, type_=Double()).label("x"),
+            func.floor(y / side, type_=Double()).label("y"),
+            func.count().label("features"),
+            func.sum(func.ST_NPoints(shape)).label("vertices"),
+        )
+        .where(shape.is_not(None))
+        .group_by(literal_column("1"), literal_column("2"))
+        .cte("fine")
+    )
+    zooms = func.generate_series(layer.min_zoom, NEAREST_ZOOM).table_valued("z").render_derived(name="zooms")
+    apart: ColumnElement[float] = func.power(
+        literal_column("2.0", Double), NEAREST_ZOOM - zooms.c.z, type_=Double()
+    )
+    tiles = (
+        select(
+            zooms.c.z,
+            func.sum(fine.c.features).label("features"),
+            func.sum(fine.c.vertices).label("vertices"),
+        )
+        .select_from(fine.join(zooms, literal(True)))
+        .group_by(zooms.c.z, func.floor(fine.c.x / apart), func.floor(fine.c.y / apart))
+        .subquery("tiles")
+    )
+    crowded = (tiles.c.features > TILE_FEATURES) | (tiles.c.vertices > TILE_VERTICES)
+    found = await connection.scalar(select(func.max(tiles.c.z)).where(crowded))
+    return None if found is None else int(found)
+
+
+def _rows(layer: Layer) -> FromClause:
+    """The rows in the shape of the copy, each standing for itself."""
+    rows = rows_table(layer)
+    district = layer.district_field
+    weight = layer.importance_field
+    return (
+        select(
+            rows.c._fid,
+            literal_column("1", BigInteger).label("_count"),
+            literal_column("0", BigInteger).label("_left_out"),
+            (cast(null(), Text) if district is None else rows.c[district]).label("_district"),
+            cast(null() if weight is None else rows.c[weight], Double).label("_weight"),
+            rows.c._geom_3857.label("_shape"),
+        )
+        .where(rows.c._geom_3857.is_not(None))
+        .subquery("nearer")
+    )
+
+
+def _of_dimension(source: FromClause, layer: Layer, dimension: _Dimension) -> FromClause:
+    if layer.geometry_type != "Geometry":
+        return source
+    return select(source).where(func.ST_Dimension(source.c._shape) == dimension).subquery("nearer")
+
+
+def _points(source: FromClause, z: int) -> list[Select[Any]]:
+    """The earliest row of each cell, standing for all of them."""
+    cell = _side(z) / CELLS
+    x, y = _middle(source.c._shape)
+    cells = (
+        select(
+            func.min(source.c._fid).label("_fid"),
+            func.sum(source.c._count).label("_count"),
+            func.sum(source.c._left_out).label("_left_out"),
+        )
+        .group_by(func.floor(x / cell), func.floor(y / cell), source.c._district)
+        .subquery("cells")
+    )
+    first = source.alias("first")
+    columns = (cells.c._fid, cells.c._count, cells.c._left_out)
+    joined = cells.join(first, first.c._fid == cells.c._fid)
+    return [
+        select(_zoom(z), *columns, first.c._district, first.c._weight, first.c._shape).select_from(joined)
+    ]
+
+
+def _areas(source: FromClause, z: int) -> list[Select[Any]]:
+    """The largest areas of each tile, each by itself; the others of a cell as one square of their area."""
+    shape = source.c._shape
+    x, y = _middle(shape)
+    side, cell = _side(z), _side(z) / CELLS
+    pixel = side / TILE_PIXELS
+    width, height = func.ST_XMax(shape) - func.ST_XMin(shape), func.ST_YMax(shape) - func.ST_YMin(shape)
+    area = func.greatest(func.ST_Area(shape, type_=Double()), literal_column("1e-6", Double))
+    tile = (func.floor(x / side), func.floor(y / side))
+    ranked = select(
+        source,
+        area.label("area"),
+        x.label("x"),
+        y.label("y"),
+        func.greatest(width, height).label("length"),
+        func.row_number().over(partition_by=tile, order_by=(area.desc(), source.c._fid)).label("rank"),
+    ).subquery("ranked")
+    is_small = or_(ranked.c.length < pixel * SMALL_PIXELS, ranked.c.rank > TILE_AREAS)
+    snapped = func.ST_SnapToGrid(ranked.c._shape, pixel * SNAP_PIXELS)
+    # What is long and thin may vanish on the grid; it keeps its own shape.
+    kept = case((func.coalesce(func.ST_IsEmpty(snapped), True), ranked.c._shape), else_=snapped)
+    columns = (ranked.c._count, ranked.c._left_out, ranked.c._district, ranked.c._weight)
+    large = select(_zoom(z), ranked.c._fid, *columns, kept).where(~is_small)
+    total = func.sum(ranked.c.area)
+    cells = (
+        select(
+            func.min(ranked.c._fid).label("_fid"),
+            func.sum(ranked.c._count).label("_count"),
+            func.sum(ranked.c._left_out).label("_left_out"),
+            ranked.c._district,
+            func.max(ranked.c._weight).label("_weight"),
+            (func.sqrt(total, type_=Double()) * literal_column("0.5", Double)).label("half"),
+            (func.sum(ranked.c.area * ranked.c.x) / total).label("x"),
+            (func.sum(ranked.c.area * ranked.c.y) / total).label("y"),
+        )
+        .where(is_small)
+        .group_by(func.floor(ranked.c.x / cell), func.floor(ranked.c.y / cell), ranked.c._district)
+        .subquery("cells")
+    )
+    half = cells.c.half
+    square = func.ST_MakeEnvelope(
+        cells.c.x - half, cells.c.y - half, cells.c.x + half, cells.c.y + half, literal_column("3857")
+    )
+    columns = (cells.c._count, cells.c._left_out, cells.c._district, cells.c._weight)
+    return [large, select(_zoom(z), cells.c._fid, *columns, square)]
+
+
+def _lines(source: FromClause, z: int) -> list[Select[Any]]:
+    """The greatest lines of each tile, simplified; the first of them tells how many were left out."""
+    side = _side(z)
+    shape = source.c._shape
+    x, y = _middle(shape)
+    tile = (func.floor(x / side), func.floor(y / side), source.c._district)
+    importance = (source.c._weight.desc().nulls_last(), func.ST_Length(shape).desc(), source.c._fid)
+    ranked = select(
+        source,
+        func.row_number().over(partition_by=tile, order_by=importance).label("rank"),
+        func.count().over(partition_by=tile).label("members"),
+        func.sum(source.c._left_out).over(partition_by=tile).label("before"),
+    ).subquery("ranked")
+    left_out = case(
+        (ranked.c.rank == 1, ranked.c.before + func.greatest(ranked.c.members - TILE_LINES, 0)), else_=0
+    )
+    simpler = func.ST_Simplify(ranked.c._shape, side / TILE_PIXELS * SNAP_PIXELS, True)
+    columns = (left_out, ranked.c._district, ranked.c._weight, simpler)
+    kept = ranked.c.rank <= TILE_LINES
+    return [select(_zoom(z), ranked.c._fid, ranked.c._count, *columns).where(kept)]
+
+
+_RULES = {0: _points, 1: _lines, 2: _areas}
+
+
+def _index(layer: Layer, z: int) -> Index:
+    far = far_table(layer)
+    return Index(
+        f"{layer.id}__far_{z}",
+        far.c._shape,
+        postgresql_using="gist",
+        postgresql_where=far.c._z == literal_column(str(z)),
+        _table=far,
+    )
+
+
+def _middle(shape: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Of the box round a shape, metres of EPSG:3857."""
+    half = literal_column("0.5", Double)
+    x: ColumnElement[Any] = func.ST_XMin(shape, type_=Double()) + func.ST_XMax(shape, type_=Double())
+    y: ColumnElement[Any] = func.ST_YMin(shape, type_=Double()) + func.ST_YMax(shape, type_=Double())
+    return x * half, y * half
+
+
+def _side(z: int) -> float:
+    """Metres of EPSG:3857 along a tile. Cells and tiles count from 0/0, which is a corner at every zoom."""
+    return 2.0 * HALF_WORLD_M / (1 << z)
+
+
+def _zoom(z: int) -> ColumnElement[int]:
+    return literal_column(str(z), SmallInteger)

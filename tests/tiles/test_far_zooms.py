@@ -1,0 +1,225 @@
+"""Far zooms of a crowded layer: light, with nothing lost in silence, and never across districts."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import mapbox_vector_tile
+import numpy as np
+import pytest
+import shapely
+from sqlalchemy import func, select
+
+from gis.matrix_sets import CGCS2000_QUAD
+from gis.squares import Tile, bounds_3857, tile_at, tiles_over
+from layers import generalise
+from layers.access import ANONYMOUS, SYSTEM, Scope, Viewer, scope_for
+from layers.catalogue import Catalogue
+from layers.db import Database
+from layers.model import BoundingBox, Layer
+from layers.publish import Batch
+from layers.rows import rows
+from tests.tiles.town import DISTRICTS, MIDDLE, pipe_layer, pipes, plot_layer, put, shop_layer, shops
+from tiles.cache import EncodedTile
+from tiles.server import TileServer, select_scopes
+from tiles.square import square_in
+
+WEST = Viewer("w", roles=frozenset({"viewer"}), districts=DISTRICTS[:1], is_logged_in=True)
+
+
+@pytest.fixture(autouse=True)
+def _crowded_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few hundred rows are a crowd here, so that the tests stay quick."""
+    monkeypatch.setattr(generalise, "TILE_FEATURES", 100)
+    monkeypatch.setattr(generalise, "TILE_VERTICES", 2_000)
+    monkeypatch.setattr(generalise, "TILE_LINES", 40)
+    monkeypatch.setattr(generalise, "CELLS", 16)
+
+
+def features(tile: EncodedTile, layer_id: str) -> list[dict[str, Any]]:
+    decoded = mapbox_vector_tile.decode(
+        gzip.decompress(tile.body_gzip), default_options={"y_coord_down": True}
+    )
+    return list(decoded.get(layer_id, {}).get("features", []))
+
+
+def stood_for(tile: EncodedTile, layer_id: str) -> int:
+    """Rows that the tile's features say they stand for."""
+    return sum(f["properties"].get("_count", 1) for f in features(tile, layer_id))
+
+
+async def count_of(database: Database, scope: Scope) -> int:
+    source = rows(scope).subquery()
+    async with database.connect() as connection:
+        return int(await connection.scalar(select(func.count()).select_from(source)) or 0)
+
+
+def estate(count: int, seed: int = 4) -> Batch:
+    """Small square areas, five to twenty metres wide, in rows without gaps."""
+    chance = np.random.default_rng(seed)
+    side = 0.0002
+    across = int(np.ceil(np.sqrt(count)))
+    column, row = np.arange(count) % across, np.arange(count) // across
+    west, south = MIDDLE + (column - across / 2) * side, 31.73 + row * side
+    width = chance.uniform(0.3, 0.95, count) * side
+    areas = shapely.multipolygons(shapely.box(west, south, west + width, south + width)[:, None])
+    return Batch(
+        list(shapely.to_wkb(areas)),
+        {"地块%名称": [f"地块{n}" for n in range(count)], '面"积': [float(n) for n in range(count)]},
+    )
+
+
+async def test_a_layer_that_fits_in_its_tiles_has_no_copy(database: Database) -> None:
+    layer = await put(database, shop_layer(), shops(90))
+    assert layer.generalised is None
+
+
+async def test_the_copy_reaches_from_the_layers_first_zoom_to_the_last_crowded_one(
+    database: Database,
+) -> None:
+    layer = await put(database, shop_layer(min_zoom=9), shops(400))
+    assert layer.generalised is not None
+    first, last = layer.generalised
+    scope = scope_for(SYSTEM, layer)
+    assert first == 9
+    counts = {z: await largest(database, scope, z) for z in (last, last + 1)}
+    assert counts[last] > 100 >= counts[last + 1]
+
+
+async def largest(database: Database, scope: Scope, z: int) -> int:
+    """Rows in the fullest tile of a zoom."""
+    source = rows(scope).subquery()
+    async with database.connect() as connection:
+        found = await connection.execute(select(func.ST_X(source.c._geom), func.ST_Y(source.c._geom)))
+        tiles = [tile_at(lon, lat, z) for lon, lat in found]
+    return max(tiles.count(tile) for tile in set(tiles))
+
+
+async def test_points_are_thinned_with_their_count(database: Database) -> None:
+    layer = await put(database, shop_layer(), shops(900))
+    scope = scope_for(ANONYMOUS, layer)
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        for z in (0, 8, 12):
+            tile = await server.tile([scope], tile_at(MIDDLE, 31.74, z))
+            drawn = features(tile, "shop")
+            assert len(drawn) <= 16 * 16 * 2 + 8
+            assert stood_for(tile, "shop") == len(drawn) + tile.merged["shop"]
+            assert not tile.left_out
+        world = await server.tile([scope], Tile(0, 0, 0))
+        assert stood_for(world, "shop") == 900
+        assert "manager" not in world.merged
+
+
+async def test_a_limited_viewer_sees_and_counts_its_district_only(database: Database) -> None:
+    layer = await put(database, shop_layer(), shops(900))
+    own = scope_for(WEST, layer)
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile([own], Tile(5, *tile_at(MIDDLE, 31.74, 5)[1:]))
+    assert stood_for(tile, "shop") == await count_of(database, own)
+    assert {f["properties"]["code"] for f in features(tile, "shop")} <= await codes(database, own)
+
+
+async def codes(database: Database, scope: Scope) -> set[str]:
+    source = rows(scope, fields=["code"]).subquery()
+    async with database.connect() as connection:
+        return set((await connection.execute(select(source.c.code))).scalars())
+
+
+async def test_small_areas_become_squares_of_the_same_area(database: Database) -> None:
+    layer = await put(database, plot_layer(), estate(900))
+    scope = scope_for(ANONYMOUS, layer)
+    source = rows(scope).subquery()
+    async with database.connect() as connection:
+        exact = float(await connection.scalar(select(func.sum(func.ST_Area(source.c._geom_3857)))) or 0)
+    assert layer.generalised is not None
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        z = 12
+        drawn_area = 0.0
+        stood = 0
+        bounds = layer.bounds
+        assert bounds is not None
+        for tile in tiles_over(bounds, z):
+            encoded = await server.tile([scope], tile)
+            west, _, east, _ = bounds_3857(tile)
+            unit = (east - west) / 4096
+            for feature in features(encoded, "plot") if not encoded.is_empty else []:
+                shape = shapely.geometry.shape(feature["geometry"])
+                if not shapely.box(0, 0, 4096, 4096).contains(shape.centroid):
+                    continue  # the neighbour's, in the margin
+                drawn_area += shape.area * unit * unit
+                stood += feature["properties"].get("_count", 1)
+    assert stood == 900
+    assert drawn_area == pytest.approx(exact, rel=0.15)
+
+
+async def test_areas_large_enough_are_drawn_one_by_one(database: Database) -> None:
+    layer = await put(database, plot_layer(), estate(900))
+    assert layer.generalised is not None
+    z = layer.generalised[1]
+    scope = scope_for(ANONYMOUS, layer)
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile([scope], tile_at(MIDDLE, 31.732, z))
+    one_by_one = [f for f in features(tile, "plot") if "_count" not in f["properties"]]
+    assert len(one_by_one) > 20
+
+
+async def test_the_greatest_lines_are_drawn_and_the_others_counted(database: Database) -> None:
+    layer = await put(database, pipe_layer(importance_field="diameter_mm"), pipes(400))
+    scope = scope_for(SYSTEM, layer)
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        world = await server.tile([scope], Tile(4, *tile_at(MIDDLE, 31.74, 4)[1:]))
+        near = await server.tile([scope], tile_at(MIDDLE, 31.74, 11))
+    assert len(features(world, "pipe")) + world.left_out["pipe"] == 400
+    drawn = [f["properties"]["diameter_mm"] for f in features(near, "pipe")]
+    assert len(drawn) <= 4 * 2 * 40
+    assert min(drawn) > 300, "the thinnest are the ones left out"
+
+
+async def test_exact_zooms_and_older_versions_are_drawn_from_the_rows(database: Database) -> None:
+    first = await put(database, shop_layer(), shops(900))
+    second = await put(database, shop_layer(), shops(120, seed=8))
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        then = await server.tile([scope_for(ANONYMOUS, second, version=1)], Tile(0, 0, 0))
+        now = await server.tile([scope_for(ANONYMOUS, second)], Tile(0, 0, 0))
+    assert (first.version, len(features(then, "shop")), then.merged) == (1, 900, {})
+    assert stood_for(now, "shop") == 120
+    assert now.merged
+
+
+async def test_the_copy_follows_a_version_that_needs_none(database: Database) -> None:
+    await put(database, shop_layer(), shops(900))
+    layer = await put(database, shop_layer(), shops(50, seed=8))
+    assert layer.generalised is None
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile([scope_for(ANONYMOUS, layer)], Tile(0, 0, 0))
+    assert len(features(tile, "shop")) == 50
+
+
+async def test_squares_in_degrees_are_drawn_from_the_copy_too(database: Database) -> None:
+    layer = await put(database, shop_layer(), shops(900))
+    scope = scope_for(ANONYMOUS, layer)
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        selection = select_scopes([scope])
+        for z in (0, 4, 9):
+            column, _, row, _ = CGCS2000_QUAD.limits(BoundingBox(MIDDLE, 31.74, MIDDLE, 31.74), z)
+            tile = await server.drawn(selection, square_in(CGCS2000_QUAD, z, column, row))
+            assert tile.merged["shop"] > 100
+            assert stood_for(tile, "shop") == len(features(tile, "shop")) + tile.merged["shop"]
+
+
+async def test_no_tile_of_a_dense_layer_is_heavy(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    layer: Layer = await put(database, shop_layer(), shops(30_000))
+    assert layer.generalised is not None
+    scope = scope_for(ANONYMOUS, layer)
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        for z in range(9, 17):
+            tile = await server.tile([scope], tile_at(MIDDLE, 31.74, z))
+            assert len(tile.identity()) < 900_000, z
