@@ -11,6 +11,7 @@ from importers.errors import BadFile, EmptyFile, MissingPart, NotWhatItSays, Unk
 from importers.json_text import json_kind
 from importers.options import ImportOptions
 from importers.read_delimited import delimited_source
+from importers.read_drawing import drawing_sources
 from importers.read_network import network_sources
 from importers.read_osm import osm_sources
 from importers.read_sheet import sheet_sources
@@ -30,16 +31,17 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".xlsx", ".xlsm"), sheet_sources),
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
     ".inp": network_sources,
+    ".dxf": drawing_sources,
 }
 """Which reader a suffix is for."""
 
 READABLE_ZH = (
     "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、KML、CSV、Excel（.xlsx）、OpenStreetMap（.osm.pbf）、"
-    "EPANET/SWMM（.inp），可打成 .zip 或 .gz"
+    "EPANET/SWMM（.inp）、CAD（.dxf），可打成 .zip 或 .gz"
 )
 READABLE_EN = (
     "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML, CSV, Excel (.xlsx), OpenStreetMap (.osm.pbf),"
-    " EPANET and SWMM (.inp), also as .zip or .gz"
+    " EPANET and SWMM (.inp), CAD drawings (.dxf), also as .zip or .gz"
 )
 _SIDECARS = frozenset(
     ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml".split()  # noqa: SIM905
@@ -52,8 +54,7 @@ _OTHER_KINDS = {
     ".rar": ("RAR 压缩包，请改用 .zip", "a RAR archive; pack it as .zip"),
     ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
     ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
-    ".dwg": ("AutoCAD 图形（.dwg），请另存为 GeoPackage 或 Shapefile", "an AutoCAD drawing (.dwg)"),
-    ".dxf": ("CAD 交换文件（.dxf），暂不支持", "a CAD drawing (.dxf), which is not read yet"),
+    ".dwg": ("AutoCAD 图形（.dwg），请另存为 DXF", "an AutoCAD drawing (.dwg); save it as DXF"),
     ".tif": ("栅格影像（.tif），暂不支持", "a raster image (.tif), which is not read yet"),
     ".tiff": ("栅格影像（.tiff），暂不支持", "a raster image (.tiff), which is not read yet"),
     ".parquet": ("GeoParquet，暂不支持", "GeoParquet, which is not read yet"),

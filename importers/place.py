@@ -264,7 +264,7 @@ def _guessed(
     city: BoundingBox | None,
 ) -> _Sampled:
     """`source` with the one reference system that its numbers allow; raises `UnknownPlace`."""
-    if assume_degrees or not x.size or _share((np.abs(x) <= 180) & (np.abs(y) <= 180)) >= _MOST:
+    if assume_degrees or not x.size or _are_degrees(source, x, y):
         return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y)), x, y
     guess = guess_gauss(x, y) if city is None else guess_gauss(x, y, home=_middle(city))
     if guess is None:
@@ -282,6 +282,18 @@ def _guessed(
         )
     source = replace(source, crs=crs, crs_found=Found(describe(crs), zh, en))
     return (_flipped(source), y, x) if guess.swapped and options.swapped is None else (source, x, y)
+
+
+def _are_degrees(source: Source, x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """True if the numbers can only be degrees. Small ones in a drawing may be metres of its own plane."""
+    if source.format == "DXF":
+        return are_chinese_degrees(x, y)
+    return _share((np.abs(x) <= 180) & (np.abs(y) <= 180)) >= _MOST
+
+
+def are_chinese_degrees(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    """True if the numbers are longitudes and latitudes of China."""
+    return _share(_within(x, _CHINA_LON) & _within(y, _CHINA_LAT)) >= _MOST
 
 
 def _degrees_found(x: NDArray[np.float64], y: NDArray[np.float64]) -> Found:

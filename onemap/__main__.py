@@ -92,6 +92,9 @@ def import_(
         str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="Text encoding, e.g. GBK. 文字编码。")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="The layer or sheet of a file of several. 图层或工作表。")
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title of a new layer. 新图层名称。")] = None,
     allow_refused: Annotated[
         bool, typer.Option("--allow-refused", help="Publish the good rows even if others are refused.")
@@ -108,7 +111,7 @@ def import_(
     from onemap.importing import run
 
     options = {
-        "layer_id": as_, "crs": crs, "frame": frame, "encoding": encoding, "title": title,
+        "layer_id": as_, "crs": crs, "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
     }  # fmt: skip
     if not run(_settings(context), paths, options, report):
