@@ -58,6 +58,7 @@ from grid.feed import EventFeed
 from grid.locate import Locator
 from layers.catalogue import Catalogue
 from layers.db import Database
+from layers.moments import Moments
 from layers.notices import Notices
 from tiles.server import TileServer
 
@@ -198,14 +199,16 @@ def _lifespan(
             EventFeed(database, notices) as feed,
         ):
             app.openapi()  # the first question with parameters should not wait for it
+            moments = Moments(database)
             app.state.context = Context(
                 settings,
                 database,
                 notices,
                 catalogue,
+                moments,
                 Viewers(),
                 TileServer(database, catalogue),
-                Selections(catalogue),
+                Selections(catalogue, moments),
                 locator,
                 feed,
             )

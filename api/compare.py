@@ -13,6 +13,7 @@ from api.imports import side_document
 from api.layers import LayerId, scope_of
 from api.session import ViewerDep
 from layers.compare import differing, differing_rows
+from layers.moments import AsOf
 from layers.staged_rows import MAX_LIMIT, ChangeKind
 
 router = APIRouter(tags=["layers"], prefix="/api/v1")
@@ -30,8 +31,8 @@ async def compare_versions(
     after: Annotated[str | None, Query(max_length=1000, description="上一页的 next The page before")] = None,
 ) -> Json:
     """What of the rows one may see differs between two versions: how many, where, and with `kind` which."""
-    old = await scope_of(context, viewer, layer_id, version=earlier)
-    new = await scope_of(context, viewer, layer_id, version=later)
+    old = await scope_of(context, viewer, layer_id, AsOf(earlier))
+    new = await scope_of(context, viewer, layer_id, AsOf(later))
     told = await differing(context.database, old, new)
     found = (
         []

@@ -18,6 +18,7 @@ from grid.feed import EventFeed
 from grid.locate import Locator
 from layers.catalogue import Catalogue
 from layers.db import Database
+from layers.moments import Moments
 from layers.notices import Notices
 from tiles.server import TileServer
 
@@ -32,6 +33,7 @@ class Context:
     database: Database
     notices: Notices
     catalogue: Catalogue
+    moments: Moments
     viewers: Viewers
     tiles: TileServer
     selections: Selections

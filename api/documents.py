@@ -147,6 +147,7 @@ class NearFeatureDocument(FeatureDocument):
 
 class NearFeaturesDocument(Document):
     type: Literal["FeatureCollection"]
+    version: int
     features: list[NearFeatureDocument]
 
 
@@ -158,6 +159,7 @@ class PlaceDocument(Document):
 class IdentifiedDocument(Document):
     layer: str
     title: TextDocument
+    version: int
     features: list[NearFeatureDocument]
 
 
@@ -173,6 +175,7 @@ class CountDocument(Document):
 
 
 class WithinDocument(Document):
+    version: int
     count: int
     counts: list[CountDocument]
     features: list[FeatureDocument]
@@ -206,6 +209,8 @@ class FeaturesDocument(Document):
     type: Literal["FeatureCollection"]
     timeStamp: datetime
     numberReturned: int
+    version: int
+    """Of the layer: the state that the answer shows."""
     numberMatched: int | None = None
     links: list[LinkDocument]
     features: list[FeatureDocument]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from api.answers import GeoJson, as_geojson, is_known, kept_by, unchanged, version_etag
+from api.as_of import AsOfDep
 from api.context import ContextDep, base_url
 from api.documents import FeatureDocument, FeaturesDocument
 from api.layers import LayerId, scope_of
@@ -34,9 +35,6 @@ async def selection(
         str | None, Query(description="西,南,东,北 west,south,east,north", examples=["116.4,31.7,116.6,31.8"])
     ] = None,
     bbox_crs: Annotated[str, Query(alias="bbox-crs")] = CRS84,
-    datetime: Annotated[
-        str | None, Query(description="RFC 3339 时间或区间 time or interval", examples=["2026-01-01/.."])
-    ] = None,
     limit: Annotated[int, Query(ge=1, description=f"至多 {MAX_LIMIT} at most")] = DEFAULT_LIMIT,
     after: Annotated[str | None, Query(max_length=100, description="下一页游标 From a `next` link")] = None,
     count: Annotated[bool, Query(description="总是计算 numberMatched  Always count what matches")] = False,
@@ -45,7 +43,6 @@ async def selection(
     system = parse_crs(bbox_crs, "bbox-crs")
     return FeatureQuery(
         bbox=None if bbox is None else parse_bbox(bbox, system),
-        datetime=datetime,
         filters=filters,
         limit=min(limit, MAX_LIMIT),
         after=after,
@@ -54,9 +51,6 @@ async def selection(
 
 
 CrsParameter = Annotated[str, Query(description="坐标系 Coordinate reference system of the answer")]
-VersionParameter = Annotated[
-    int | None, Query(ge=1, le=2**31 - 1, description="按此版本 As of this version of the layer")
-]
 
 
 @router.get("/items", response_class=GeoJson, response_model=FeaturesDocument, openapi_extra=dict(FILTERS))
@@ -65,15 +59,15 @@ async def get_items(
     layer_id: LayerId,
     context: ContextDep,
     viewer: ViewerDep,
+    as_of: AsOfDep,
     wanted: Annotated[FeatureQuery, Depends(selection)],
     crs: CrsParameter = CRS84,
-    version: VersionParameter = None,
 ) -> Response:
-    """Features of a layer: in a box, at a time, with property values; page by page through `next` links.
+    """Features of a layer: in a box, as of a moment, with property values; page by page through `next` links.
 
     `numberMatched` is given where it costs nothing (nothing chosen) or `count=true` asks for it.
     """
-    scope = await scope_of(context, viewer, layer_id, version=version)
+    scope = await scope_of(context, viewer, layer_id, as_of)
     system = parse_crs(crs, "crs")
     etag = version_etag(request, scope)
     if is_known(request, etag):
@@ -87,6 +81,7 @@ async def get_items(
         "type": "FeatureCollection",
         "timeStamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "numberReturned": len(page.features),
+        "version": scope.version,
         "links": links,
         "features": [as_geojson(feature) for feature in _moved(page.features, system)],
     }
@@ -102,11 +97,11 @@ async def get_item(
     key: Annotated[str, Path(description="要素的业务主键 The feature's business key")],
     context: ContextDep,
     viewer: ViewerDep,
+    as_of: AsOfDep,
     crs: CrsParameter = CRS84,
-    version: VersionParameter = None,
 ) -> Response:
     """One feature by its business key; its `ETag` changes with the version of the layer."""
-    scope = await scope_of(context, viewer, layer_id, version=version)
+    scope = await scope_of(context, viewer, layer_id, as_of)
     system = parse_crs(crs, "crs")
     etag = version_etag(request, scope)
     found = await query.feature(context.database, scope, key)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.answers import Json, as_geojson, text
+from api.as_of import AsOfDep
 from api.context import ContextDep
 from api.documents import IdentifyDocument, NearFeaturesDocument, WithinDocument
 from api.layers import LayerId, scope_of, scopes_of
@@ -31,13 +32,15 @@ async def identify(
     context: ContextDep,
     viewer: ViewerDep,
     place: PlaceDep,
+    as_of: AsOfDep,
     radius_m: Annotated[float, Query(ge=0, le=1000, description="搜索半径（米） Radius in metres")] = 10.0,
     layers: LayerIds = None,
     limit: Annotated[int, Query(ge=1, le=100, description="每层最多 At most, for each layer")] = 10,
 ) -> Json:
     """What is at a place, layer by layer, nearest first; an area that holds the place is at distance 0."""
-    scopes = await scopes_of(context, viewer, layers)
+    scopes = await scopes_of(context, viewer, layers, as_of)
     found = await query.identify(context.database, scopes, place.lon, place.lat, radius_m, limit)
+    stood = {scope.layer.id: scope.version for scope in scopes}
     return Json(
         {
             "place": {"lon": place.lon, "lat": place.lat},
@@ -45,6 +48,7 @@ async def identify(
                 {
                     "layer": here.layer.id,
                     "title": text(here.layer.title),
+                    "version": stood[here.layer.id],
                     "features": [as_geojson(feature) for feature in here.features],
                 }
                 for here in found
@@ -60,15 +64,22 @@ async def nearest(
     viewer: ViewerDep,
     place: PlaceDep,
     filters: FiltersDep,
+    as_of: AsOfDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 5,
     max_distance_m: Annotated[
         float | None, Query(ge=0, le=20_000_000, description="最远距离（米） Farthest, in metres")
     ] = None,
 ) -> Json:
     """The features of a layer nearest to a place, by distance on the ellipsoid, of those that match."""
-    scope = await scope_of(context, viewer, layer_id)
+    scope = await scope_of(context, viewer, layer_id, as_of)
     found = await query.nearest(context.database, scope, place.lon, place.lat, limit, max_distance_m, filters)
-    return Json({"type": "FeatureCollection", "features": [as_geojson(feature) for feature in found]})
+    return Json(
+        {
+            "type": "FeatureCollection",
+            "version": scope.version,
+            "features": [as_geojson(feature) for feature in found],
+        }
+    )
 
 
 class Area(BaseModel):
@@ -87,13 +98,16 @@ class Area(BaseModel):
 
 
 @router.post("/layers/{layer_id}/within", response_model=WithinDocument)
-async def within(layer_id: LayerId, area: Area, context: ContextDep, viewer: ViewerDep) -> Json:
+async def within(
+    layer_id: LayerId, area: Area, context: ContextDep, viewer: ViewerDep, as_of: AsOfDep
+) -> Json:
     """What of a layer lies in an area (its edge included): how many, how many of each value, the first."""
     geometry = geometry_of(area.geometry, frame=area.crs, allowed=("Polygon", "MultiPolygon"))
-    scope = await scope_of(context, viewer, layer_id)
+    scope = await scope_of(context, viewer, layer_id, as_of)
     found = await query.within(context.database, scope, geometry, area.count_by, area.limit)
     return Json(
         {
+            "version": scope.version,
             "count": found.count,
             "counts": [
                 {

@@ -9,14 +9,16 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.answers import Json, text
+from api.as_of import require_one
 from api.context import Context, ContextDep
 from api.documents import LayerDocument, LayersDocument, ThemesDocument, VersionDocument, VersionsDocument
 from api.session import PublisherDep, ViewerDep
 from layers import publish
-from layers.access import Scope, Viewer, scope_for, scopes_for
+from layers.access import Scope, Viewer, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
 from layers.model import LAYER_ID, Layer, Version
+from layers.moments import NOW, AsOf
 from themes.catalogue import themes_of
 
 router = APIRouter(tags=["layers"], prefix="/api/v1")
@@ -99,20 +101,22 @@ async def layer_called(context: Context, layer_id: str) -> Layer:
     return await context.catalogue.layer(layer_id)
 
 
-async def scope_of(context: Context, viewer: Viewer, layer_id: str, *, version: int | None = None) -> Scope:
-    """What `viewer` may see of the layer; raises as `layers.access.scope_for` does."""
-    return scope_for(viewer, await layer_called(context, layer_id), version=version)
+async def scope_of(context: Context, viewer: Viewer, layer_id: str, as_of: AsOf = NOW) -> Scope:
+    """What `viewer` may see of the layer as it stood; raises as `layers.moments.Moments.scope` does."""
+    return await context.moments.scope(viewer, await layer_called(context, layer_id), as_of)
 
 
-async def scopes_of(context: Context, viewer: Viewer, ids: str | None) -> list[Scope]:
+async def scopes_of(context: Context, viewer: Viewer, ids: str | None, as_of: AsOf = NOW) -> list[Scope]:
     """The scopes of the layers named in `ids`, separated by commas; all the viewer may see where it is None.
 
-    A layer that is named and may not be seen is an error; one that is not named is left out in silence.
+    A layer that is named and may not be seen, or did not stand then, is an error; one that is not named is
+    left out in silence. Raises `BadRequest` for a version of several layers.
     """
+    names = {} if ids is None else dict.fromkeys(name.strip() for name in ids.split(","))
+    require_one(as_of, len(names))
     if ids is None:
-        return scopes_for(viewer, context.catalogue.layers())
-    names = dict.fromkeys(name.strip() for name in ids.split(","))
-    return [await scope_of(context, viewer, name) for name in names]
+        return await context.moments.scopes(viewer, context.catalogue.layers(), as_of)
+    return [await scope_of(context, viewer, name, as_of) for name in names]
 
 
 def layer_document(scope: Scope) -> Mapping[str, Any]:

@@ -174,8 +174,6 @@ def _schema(request: Request, scope: Scope, language: Language) -> Mapping[str, 
     }
     if layer.key in properties:
         properties[layer.key]["x-ogc-role"] = "id"
-    if layer.time_field in properties:
-        properties[layer.time_field]["x-ogc-role"] = "primary-instant"
     properties["geometry"] = {
         "format": GEOMETRY_FORMATS[layer.geometry_type],
         "x-ogc-role": "primary-geometry",

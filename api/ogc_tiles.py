@@ -83,7 +83,7 @@ async def get_tile_sets(
     request: Request, context: ContextDep, viewer: ViewerDep, language: LanguageDep
 ) -> Json:
     """The tile sets of everything the caller may see, one for each matrix set."""
-    chosen = context.selections.choose_all(viewer)
+    chosen = await context.selections.choose_all(viewer)
     return _told(_tile_sets(request, f"{base_url(request)}/ogc", chosen, language))
 
 
@@ -98,7 +98,7 @@ async def get_tile_set(
 ) -> Json:
     """The tile set of everything the caller may see, or of `collections`, in one matrix set."""
     if collections is None:
-        chosen = context.selections.choose_all(viewer)
+        chosen = await context.selections.choose_all(viewer)
     else:
         chosen = await context.selections.choose(viewer, collections)
     query = "" if collections is None else f"&collections={collections}"

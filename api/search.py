@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.answers import Json, text
+from api.as_of import AsOfDep
 from api.context import ContextDep
 from api.documents import SearchDocument
 from api.identify import LayerIds
@@ -22,11 +23,12 @@ async def search(
     context: ContextDep,
     viewer: ViewerDep,
     q: Annotated[str, Query(max_length=100, description="编码、名称或地址 A code, a name or an address")],
+    as_of: AsOfDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     layers: LayerIds = None,
 ) -> Json:
     """Rows that equal, begin with or contain `q`, the best first."""
-    scopes = await scopes_of(context, viewer, layers)
+    scopes = await scopes_of(context, viewer, layers, as_of)
     hits = await query.search(context.database, scopes, q, limit)
     return Json(
         {

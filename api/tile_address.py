@@ -12,9 +12,11 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from api.as_of import as_of
 from gis.errors import NoSuchSquare
 from gis.matrix_sets import MATRIX_SETS, WEB_MERCATOR_QUAD, MatrixSet
 from layers.errors import BadRequest, NotFound
+from layers.moments import NOW, AsOf
 from tiles.square import Square, square_in
 
 XYZ_ROUTE = "/tiles/{layers}/{z}/{x}/{y}.mvt"
@@ -32,14 +34,14 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 class TileRequest(NamedTuple):
     """`layers`: ids with commas between; None for every layer the viewer may see.
 
-    `version`: as of this version; None for the current one. `token`: what the caller takes the current
-    state to be. `route`: the form of the address.
+    `as_of`: the version of the layer, or the moment. `token`: what the caller takes the state drawn to be.
+    `route`: the form of the address.
     """
 
     route: str
     layers: str | None
     square: Square
-    version: int | None
+    as_of: AsOf
     token: str | None
 
 
@@ -59,9 +61,9 @@ def read_address(path: str, query: bytes) -> TileRequest:
     found = _XYZ.fullmatch(path)
     if found is not None:
         layers, z, x, y = found.groups()
-        given = _read_query(query, ("v", "version")) if query else {}
+        given = _read_query(query, ("v", "version", "datetime")) if query else {}
         square = _square(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
-        return TileRequest(XYZ_ROUTE, layers, square, _version(given), given.get("v"))
+        return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"))
     found = _OGC.fullmatch(path)
     if found is None:
         raise NotFound(
@@ -72,10 +74,10 @@ def read_address(path: str, query: bytes) -> TileRequest:
     layer, name, z, row, column = found.groups()
     square = _square(matrix_set_called(name), int(z), int(column), int(row))
     if layer is None:
-        given = _read_query(query, ("f", "v", "collections"))
-        return TileRequest(ALL_ROUTE, given.get("collections"), square, None, given.get("v"))
-    given = _read_query(query, ("f", "v", "version"))
-    return TileRequest(LAYER_ROUTE, layer, square, _version(given), given.get("v"))
+        given = _read_query(query, ("f", "v", "collections", "datetime"))
+        return TileRequest(ALL_ROUTE, given.get("collections"), square, _as_of(given), given.get("v"))
+    given = _read_query(query, ("f", "v", "version", "datetime"))
+    return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"))
 
 
 def matrix_set_called(name: str) -> MatrixSet:
@@ -112,13 +114,14 @@ def _read_query(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
-def _version(given: dict[str, str]) -> int | None:
+def _as_of(given: dict[str, str]) -> AsOf:
     version = given.get("version")
-    if version is None:
-        return None
-    if not _VERSION.fullmatch(version):
+    if version is not None and not _VERSION.fullmatch(version):
         raise _wrong("version", version, "a positive whole number", "应为正整数", "not a version")
-    return int(version)
+    moment = given.get("datetime")
+    if version is None and moment is None:
+        return NOW
+    return as_of(None if version is None else int(version), moment)
 
 
 def _wrong(field: str, value: str, expected: str, zh: str, en: str) -> BadRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api.as_of import DATETIME_DESCRIPTION
 from api.tile_address import ALL_ROUTE, LAYER_ROUTE, MEDIA_TYPE, XYZ_ROUTE
 from gis.matrix_sets import MATRIX_SETS
 
@@ -23,6 +24,7 @@ _V = _parameter(
     "v", "query", "string", "TileJSON 给出的状态标记 State mark from TileJSON: answers may be kept"
 )
 _VERSION = _parameter("version", "query", "integer", "截至该版本 As of this version")
+_DATETIME = _parameter("datetime", "query", "string", DATETIME_DESCRIPTION)
 _F = _parameter("f", "query", "string", "mvt")
 _OGC_PLACE = [
     _parameter("tileMatrixSetId", "path", "string", " / ".join(MATRIX_SETS)),
@@ -63,16 +65,30 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             *(_parameter(name, "path", "integer", name) for name in "zxy"),
             _V,
             _VERSION,
+            _DATETIME,
         ],
     ),
     LAYER_ROUTE: _operation(
         "get_layer_tile",
         "一个图层的矢量瓦片 A vector tile of one layer",
-        [_parameter("layer", "path", "string", "图层标识 Layer id"), *_OGC_PLACE, _F, _V, _VERSION],
+        [
+            _parameter("layer", "path", "string", "图层标识 Layer id"),
+            *_OGC_PLACE,
+            _F,
+            _V,
+            _VERSION,
+            _DATETIME,
+        ],
     ),
     ALL_ROUTE: _operation(
         "get_tile_of_all",
         "全部可见图层的矢量瓦片 A vector tile of everything the caller may see",
-        [*_OGC_PLACE, _F, _V, _parameter("collections", "query", "string", "图层标识 Layer ids")],
+        [
+            *_OGC_PLACE,
+            _F,
+            _V,
+            _DATETIME,
+            _parameter("collections", "query", "string", "图层标识 Layer ids"),
+        ],
     ),
 }

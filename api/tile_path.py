@@ -45,7 +45,7 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
         asked = read_address(path, scope["query_string"])
     except OneMapError:
         return None
-    chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.version)
+    chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.as_of)
     tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
     if chosen is None or tile is None:
         return None
@@ -77,9 +77,9 @@ class TilePath:
         context = context_of(scope)
         viewer = await viewer_of_request(scope)
         if asked.layers is None:
-            chosen = context.selections.choose_all(viewer)
+            chosen = await context.selections.choose_all(viewer, asked.as_of)
         else:
-            chosen = await context.selections.choose(viewer, asked.layers, asked.version)
+            chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:

@@ -10,10 +10,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from operator import is_
 
-from layers.access import ANONYMOUS, Viewer, scope_for, scopes_for
+from api.as_of import require_one
+from layers.access import ANONYMOUS, Scope, Viewer
 from layers.catalogue import Catalogue
-from layers.errors import BadRequest, NotAllowed, NotFound, TooMuch
+from layers.errors import NotAllowed, NotFound, TooMuch
 from layers.model import LAYER_ID, Layer
+from layers.moments import NOW, AsOf, Moments
 from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, select_scopes
 
 KEPT_AT_MOST = 4096
@@ -36,43 +38,48 @@ class Chosen:
 class Selections:
     """What was chosen lately, by address and viewer. One per process."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, moments: Moments) -> None:
         self._catalogue = catalogue
-        self._kept: OrderedDict[tuple[str, int | None, Viewer], Chosen] = OrderedDict()
+        self._moments = moments
+        self._kept: OrderedDict[tuple[str, AsOf, Viewer], Chosen] = OrderedDict()
 
-    def choose_all(self, viewer: Viewer) -> Chosen:
-        """Every published layer `viewer` may see. Raises `TooMuch` if they are too many for one tile."""
-        key = ("", None, viewer)
+    async def choose_all(self, viewer: Viewer, as_of: AsOf = NOW) -> Chosen:
+        """Every published layer `viewer` may see that stood then; `TooMuch` for more than fit one tile."""
+        key = ("", as_of, viewer)
         layers = tuple(layer for layer in self._catalogue.layers() if layer.status == "published")
         kept = self._kept.get(key)
         if kept is not None and len(kept.layers) == len(layers) and all(map(is_, kept.layers, layers)):
             return kept
-        return self._keep(key, _choose_all(viewer, layers))
+        scopes = await self._moments.scopes(viewer, layers, as_of)
+        if not scopes:
+            raise NotFound("没有可以查看的图层", "there is no layer you may see")
+        everyones = await self._moments.scopes(ANONYMOUS, layers, as_of)
+        selection = select_scopes(scopes, limit=MAX_LAYERS_OF_ALL)
+        return self._keep(key, _chosen(selection, layers, everyones == scopes))
 
-    async def choose(self, viewer: Viewer, names: str, version: int | None = None) -> Chosen:
+    async def choose(self, viewer: Viewer, names: str, as_of: AsOf = NOW) -> Chosen:
         """The layers called `names` (ids with commas between), as far as `viewer` may see them.
 
-        `version` None is the current one; another may be asked of one layer only. Raises `NotFound`,
-        `LoginNeeded`, `NotAllowed` for a layer that is not for the viewer, `TooMuch`, `BadRequest`.
+        A version may be asked of one layer only, a moment of several. Raises `NotFound`, `LoginNeeded`,
+        `NotAllowed` for a layer that is not for the viewer or did not stand then, `TooMuch`, `BadRequest`.
         """
-        kept = self.kept(viewer, names, version)
+        kept = self.kept(viewer, names, as_of)
         if kept is not None:
             return kept
         ids = _ids(names)
-        if version is not None and len(ids) > 1:
-            raise BadRequest(
-                "只有单个图层可以指定版本",
-                "a version can be asked of one layer at a time",
-                field="version",
-                value=version,
-                expected="one layer",
-            )
+        require_one(as_of, len(ids))
         layers = tuple([await self._catalogue.layer(layer_id) for layer_id in ids])
-        return self._keep((names, version, viewer), _choose(viewer, layers, version))
+        selection = select_scopes(await self._scopes(viewer, layers, as_of))
+        try:
+            everyones = select_scopes(await self._scopes(ANONYMOUS, layers, as_of))
+            is_public = everyones.key == selection.key
+        except (NotAllowed, NotFound):
+            is_public = False
+        return self._keep((names, as_of, viewer), _chosen(selection, layers, is_public))
 
-    def kept(self, viewer: Viewer, names: str, version: int | None = None) -> Chosen | None:
+    def kept(self, viewer: Viewer, names: str, as_of: AsOf = NOW) -> Chosen | None:
         """What `choose` answered lately, if the layers still stand as they stood then."""
-        kept = self._kept.get((names, version, viewer))
+        kept = self._kept.get((names, as_of, viewer))
         if kept is None:
             return None
         for layer in kept.layers:
@@ -81,30 +88,15 @@ class Selections:
                 return None
         return kept
 
-    def _keep(self, key: tuple[str, int | None, Viewer], chosen: Chosen) -> Chosen:
+    async def _scopes(self, viewer: Viewer, layers: tuple[Layer, ...], as_of: AsOf) -> list[Scope]:
+        return [await self._moments.scope(viewer, layer, as_of) for layer in layers]
+
+    def _keep(self, key: tuple[str, AsOf, Viewer], chosen: Chosen) -> Chosen:
         self._kept[key] = chosen
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT_AT_MOST:
             self._kept.popitem(last=False)
         return chosen
-
-
-def _choose(viewer: Viewer, layers: tuple[Layer, ...], version: int | None) -> Chosen:
-    selection = select_scopes([scope_for(viewer, layer, version=version) for layer in layers])
-    try:
-        everyones = select_scopes([scope_for(ANONYMOUS, layer, version=version) for layer in layers])
-        is_public = everyones.key == selection.key
-    except (NotAllowed, NotFound):
-        is_public = False
-    return _chosen(selection, layers, is_public)
-
-
-def _choose_all(viewer: Viewer, layers: tuple[Layer, ...]) -> Chosen:
-    scopes = scopes_for(viewer, layers)
-    if not scopes:
-        raise NotFound("没有可以查看的图层", "there is no layer you may see")
-    selection = select_scopes(scopes, limit=MAX_LAYERS_OF_ALL)
-    return _chosen(selection, layers, scopes_for(ANONYMOUS, layers) == scopes)
 
 
 def _chosen(selection: Selection, layers: tuple[Layer, ...], is_public: bool) -> Chosen:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api.answers import Json, is_known, kept_by, unchanged
+from api.as_of import AsOfDep
 from api.context import ContextDep, LanguageDep, base_url
 from api.session import ViewerDep
 from gis.squares import MAX_LATITUDE
 from layers.access import Scope
 from layers.model import BoundingBox, Field, Text
+from layers.moments import AsOf
 from tiles.statement import tile_fields
 
 router = APIRouter(tags=["tiles"])
@@ -32,13 +35,14 @@ async def get_tilejson(
     context: ContextDep,
     viewer: ViewerDep,
     language: LanguageDep,
-    version: Annotated[int | None, Query(ge=1, lt=10**9, description="版本 As of this version")] = None,
+    as_of: AsOfDep,
 ) -> Response:
-    """TileJSON of one or several layers drawn together."""
-    chosen = await context.selections.choose(viewer, layers, version)
-    as_of = "" if version is None else f"&version={version}"
-    url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{as_of}"
-    answer = Json(tilejson(chosen.selection.scopes, url, language))
+    """TileJSON of one or several layers drawn together, as they stand or as they stood."""
+    chosen = await context.selections.choose(viewer, layers, as_of)
+    scopes = chosen.selection.scopes
+    url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{_then(as_of)}"
+    bounds = [await context.moments.bounds_at(scope.layer, scope.version) for scope in scopes]
+    answer = Json(tilejson(scopes, url, language, bounds))
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)
@@ -46,8 +50,10 @@ async def get_tilejson(
     return answer
 
 
-def tilejson(scopes: Sequence[Scope], url: str, language: str) -> dict[str, Any]:
-    """TileJSON 3.0.0 of `scopes` drawn together at `url`; titles in `language`."""
+def tilejson(
+    scopes: Sequence[Scope], url: str, language: str, boxes: Sequence[BoundingBox | None]
+) -> dict[str, Any]:
+    """TileJSON 3.0.0 of `scopes` drawn together at `url`; titles in `language`; `boxes` hold their rows."""
     layers = [scope.layer for scope in scopes]
     least = min(layer.min_zoom for layer in layers)
     greatest = max(least, min(DRAWN_TO_ZOOM, max(layer.max_zoom for layer in layers)))
@@ -62,12 +68,19 @@ def tilejson(scopes: Sequence[Scope], url: str, language: str) -> dict[str, Any]
         "attribution": getattr(ATTRIBUTION, language),
         "vector_layers": [_vector_layer(scope, greatest, language) for scope in scopes],
     }
-    bounds = _together([layer.bounds for layer in layers if layer.bounds is not None])
+    bounds = _together([box for box in boxes if box is not None])
     if bounds is not None:
         west, south, east, north = bounds
         told["bounds"] = list(bounds)
         told["center"] = [(west + east) / 2, (south + north) / 2, min(max(least, 13), greatest)]
     return told
+
+
+def _then(as_of: AsOf) -> str:
+    """What a tile's address adds to be drawn as of a version or a moment."""
+    if as_of.version is not None:
+        return f"&version={as_of.version}"
+    return "" if as_of.moment is None else f"&datetime={quote(as_of.moment.isoformat())}"
 
 
 def _vector_layer(scope: Scope, greatest: int, language: str) -> dict[str, Any]:

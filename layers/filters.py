@@ -7,8 +7,9 @@ because filtering by it would tell its values.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, func, or_
@@ -24,17 +25,26 @@ METRES_PER_DEGREE_LATITUDE = 110_574.0
 METRES_PER_DEGREE_LONGITUDE = 111_319.0
 """A degree of longitude at the equator (a = 6,378,137 m), rounded down."""
 
+DAY_ZONE = timezone(timedelta(hours=8))
+"""A day without a time is a day in China."""
+
 Filter = tuple[str, object]
 
 
 def field_conditions(scope: Scope, table: FromClause, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:
-    """`field = value` for each filter; text is read as the field's type. Raises `BadRequest`."""
+    """`field = value` for each filter; text is read as the field's type. Raises `BadRequest`.
+
+    A date or a time may be an interval too: `2026-01-01/2026-03-31`, ends included, `..` for an open one.
+    """
     conditions = []
     for name, value in filters:
         require_field(scope, name)
         field = scope.layer.field(name)
         assert field is not None
-        conditions.append(table.c[name] == read_value(field, value))
+        if field.type in ("date", "datetime") and isinstance(value, str) and "/" in value:
+            conditions.append(_between(table.c[name], field, value))
+        else:
+            conditions.append(table.c[name] == read_value(field, value))
     return conditions
 
 
@@ -63,33 +73,8 @@ def box_condition(table: FromClause, box: BoundingBox) -> ColumnElement[bool]:
     )
 
 
-def time_condition(scope: Scope, table: FromClause, text: str) -> ColumnElement[bool] | None:
-    """OGC API Features `datetime`: an instant or an interval, ends included, `..` or empty for open.
-
-    None when the layer has no time field that leaves: then there is nothing to select by.
-    """
-    start, end = read_interval(text)
-    field = scope.layer.field(scope.layer.time_field or "")
-    if field is None or field.name not in scope.fields:
-        return None
-    column = table.c[field.name]
-    conditions: ColumnElement[bool] = column.is_not(None)
-    if field.type == "date":
-        first, last = (None if t is None else t.date() for t in (start, end))
-        if first is not None:
-            conditions &= column >= first
-        if last is not None:
-            conditions &= column <= last
-        return conditions
-    if start is not None:
-        conditions &= column >= start
-    if end is not None:
-        conditions &= column <= end
-    return conditions
-
-
-def read_interval(text: str) -> tuple[datetime | None, datetime | None]:
-    """The ends of an RFC 3339 instant or interval; a day without a time means the whole day, UTC."""
+def read_interval(text: str, field: str = "datetime") -> tuple[datetime | None, datetime | None]:
+    """The ends of an RFC 3339 instant or interval; a day without a time means the whole day, in China."""
     parts = text.strip().split("/")
     try:
         if len(parts) == 1:
@@ -99,12 +84,12 @@ def read_interval(text: str) -> tuple[datetime | None, datetime | None]:
         high = None if end in ("", "..") else _instant(end, last=True)
         if (low is None and high is None) or (low is not None and high is not None and low > high):
             raise ValueError(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         expected = "2026-01-31T08:00:00Z, 2026-01-31, a/b, a/.. or ../b"
         raise BadRequest(
-            f"datetime 有误：{text[:80]!r}，应为 {expected}",
-            f"datetime is {text[:80]!r}, expected {expected}",
-            field="datetime",
+            f"{field} 有误：{text[:80]!r}，应为 {expected}",
+            f"{field} is {text[:80]!r}, expected {expected}",
+            field=field,
             value=text,
             expected=expected,
         ) from error
@@ -151,12 +136,23 @@ def _out_of_range(name: str, value: object, expected: str) -> BadRequest:
     )
 
 
+def _between(column: ColumnElement[Any], field: Field, text: str) -> ColumnElement[bool]:
+    start, end = read_interval(text, field.name)
+    conditions: ColumnElement[bool] = column.is_not(None)
+    if start is not None:
+        conditions &= column >= (start.date() if field.type == "date" else start)
+    if end is not None:
+        conditions &= column <= (end.date() if field.type == "date" else end)
+    return conditions
+
+
 def _instant(text: str, *, last: bool) -> datetime:
     if len(text) == 10:
         day = date.fromisoformat(text)
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        start = datetime(day.year, day.month, day.day, tzinfo=DAY_ZONE)
         return start + timedelta(days=1, microseconds=-1) if last else start
-    moment = datetime.fromisoformat(text)
+    # A plus sign in an address is read as a space by everybody, and meant as a plus by most.
+    moment = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", text))
     if moment.tzinfo is None:
         raise ValueError("no zone")
     return moment

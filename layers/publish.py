@@ -372,6 +372,8 @@ async def _record(
         .values(
             layer_id=layer.id,
             number=number,
+            # Not the transaction's beginning: this one may have waited for another that began later.
+            published_at=func.clock_timestamp(),
             published_by=by,
             added=difference.added,
             changed=difference.changed,

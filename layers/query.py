@@ -18,7 +18,7 @@ from layers.access import Scope
 from layers.db import Database
 from layers.errors import BadRequest, NotFound
 from layers.features import Feature, ValueCount, count_values, feature_columns, make_feature
-from layers.filters import Filter, box_condition, check_number, field_conditions, time_condition
+from layers.filters import Filter, box_condition, check_number, field_conditions
 from layers.model import BoundingBox
 from layers.rows import require_field, rows
 from layers.search import SearchHit, search
@@ -52,13 +52,12 @@ MAX_VALUES = 1_000
 class FeatureQuery:
     """Which features, and how many at a time.
 
-    `bbox` in EPSG:4490; `datetime` as in OGC API Features; `filters` are (field, value) pairs that all
-    hold; `after` is the `next` of the page before; `fields` None: all that may leave. `with_count`: count
+    `bbox` in EPSG:4490; `filters` are (field, value) pairs that all hold, a date's value may be an
+    interval; `after` is the `next` of the page before; `fields` None: all that may leave. `with_count`: count
     what matches even where that means looking at every row.
     """
 
     bbox: BoundingBox | None = None
-    datetime: str | None = None
     filters: tuple[Filter, ...] = ()
     limit: int = 100
     after: str | None = None
@@ -81,10 +80,6 @@ async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
     conditions = field_conditions(scope, table, query.filters)
     if query.bbox is not None:
         conditions.append(box_condition(table, query.bbox))
-    if query.datetime is not None:
-        timed = time_condition(scope, table, query.datetime)
-        if timed is not None:
-            conditions.append(timed)
     fields = query.fields if query.fields is not None else scope.fields
     statement = select(*feature_columns(scope, table, fields)).where(*conditions)
     if query.after is not None:

@@ -210,21 +210,21 @@ async def test_hidden_fields_neither_leave_nor_answer_questions(town: Database, 
         ("2020-01-01/2020-02-01", []),
     ],
 )
-async def test_an_instant_or_interval_selects_by_the_time_field(
+async def test_a_date_or_an_interval_of_dates_selects_by_a_field(
     town: Database, shops: Scope, moment: str, keys: list[str]
 ) -> None:
-    page = await query.features(town, shops, query.FeatureQuery(datetime=moment))
+    page = await query.features(town, shops, query.FeatureQuery(filters=(("opened", moment),)))
     assert [f.key for f in page.features] == keys
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"datetime": "yesterday"},
-        {"datetime": "2026-02-30"},
-        {"datetime": "../.."},
-        {"datetime": "2026-02-02/2026-02-01"},
-        {"datetime": "2026-02-02T10:00:00"},
+        {"filters": (("opened", "yesterday/.."),)},
+        {"filters": (("opened", "2026-02-30"),)},
+        {"filters": (("opened", "../.."),)},
+        {"filters": (("opened", "2026-02-02/2026-02-01"),)},
+        {"filters": (("opened", "2026-02-02T10:00:00/.."),)},
         {"after": "!"},
         {"after": "LTE"},
         {"limit": -1},
