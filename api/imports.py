@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.answers import Json
 from api.context import Context, ContextDep
-from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument
+from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument, LookDocument
 from api.session import PublisherDep
 from api.uploads import folder_of
 from gis.crs import Frame
@@ -41,26 +41,44 @@ ImportId = Annotated[uuid.UUID, InPath(description="导入编号 Import id")]
 Code = Annotated[str, Field(max_length=200)]
 
 
-class Options(BaseModel):
-    """What is said rather than found out; everything may be left out."""
+class TableOptions(BaseModel):
+    """What is said of one table; everything may be left out."""
 
-    model_config = ConfigDict(extra="forbid", title="ImportOptions")
+    model_config = ConfigDict(extra="forbid")
 
     layer_id: Annotated[
         str | None, Field(max_length=48, description="图层标识 The layer the rows are for")
     ] = None
     crs: Annotated[str | None, Field(max_length=4000, description="EPSG:n、WKT 或 PROJ")] = None
     frame: Frame | None = None
-    encoding: Annotated[str | None, Field(max_length=40, description="文字编码 Of the text")] = None
-    table: Annotated[str | None, Field(max_length=200, description="图层或工作表 Layer or sheet")] = None
     columns: Annotated[
-        dict[Code, Code], Field(max_length=1000, description="列 → 字段；空文本为不要 Column → field")
+        dict[Code, Code],
+        Field(max_length=1000, description="列 → 字段或 @x、@y、@wkt；空文本为不要 Column → field"),
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
+    title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
+
+
+class OneTableOptions(TableOptions):
+    """What is said of one table of several."""
+
+    skip: Annotated[bool, Field(description="不导入此表 Leave this table out")] = False
+
+
+class Options(TableOptions):
+    """What is said rather than found out; everything may be left out."""
+
+    model_config = ConfigDict(extra="forbid", title="ImportOptions")
+
+    encoding: Annotated[str | None, Field(max_length=40, description="文字编码 Of the text")] = None
+    table: Annotated[str | None, Field(max_length=200, description="图层或工作表 Layer or sheet")] = None
     anywhere: Annotated[bool, Field(description="允许远离本市 Rows may lie far outside")] = False
     allow_refused: Annotated[bool, Field(description="舍弃被拒绝的行 Leave out refused rows")] = False
     partial: Annotated[bool, Field(description="增量：未提及的行保留 Rows not named stay")] = False
-    title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
+    tables: Annotated[
+        dict[Code, OneTableOptions],
+        Field(max_length=200, description="表 → 仅对该表的选项 Table → what is said of it alone"),
+    ] = {}
 
 
 class NewImport(BaseModel):
@@ -69,6 +87,17 @@ class NewImport(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     uploads: Annotated[list[uuid.UUID], Field(min_length=1, max_length=100)]
+    options: Options = Options()
+    look_first: Annotated[bool, Field(description="先看一眼，等人确认 Only look, and wait for a person")] = (
+        False
+    )
+
+
+class Again(BaseModel):
+    """How an import that waits is to be looked at or read."""
+
+    model_config = ConfigDict(extra="forbid")
+
     options: Options = Options()
 
 
@@ -86,7 +115,10 @@ class Publication(BaseModel):
 
 @router.post("/imports", response_model=ImportDocument, status_code=202)
 async def begin_import(wanted: NewImport, context: ContextDep, viewer: PublisherDep) -> Json:
-    """Queues files that were sent for the worker, which reads, checks and compares them (publishers)."""
+    """Queues files that were sent for the worker, which reads, checks and compares them (publishers).
+
+    With `look_first` the worker only opens and samples them; the import then waits, `looked`.
+    """
     folder = folder_of(context)
     files = [await get_upload(context.database, folder, i, viewer) for i in dict.fromkeys(wanted.uploads)]
     for file in files:
@@ -103,6 +135,7 @@ async def begin_import(wanted: NewImport, context: ContextDep, viewer: Publisher
         file_name=", ".join(file.name for file in files)[:1000],
         options=wanted.options.model_dump(exclude_defaults=True),
         by=viewer.name,
+        look_first=wanted.look_first,
     )
     return Json(import_document(run), status_code=202)
 
@@ -184,6 +217,36 @@ async def get_difference(
     return Json({"layer": stage.staged.layer.id, "kind": kind, "rows": rows, "next": following})
 
 
+@router.get("/imports/{import_id}/look", response_model=LookDocument)
+async def get_look(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
+    """What was seen in the files: layer, encoding, CRS, columns and a few rows, per table (publishers)."""
+    run = await import_runs.get_run(context.database, import_id, viewer)
+    look = await staged_runs.get_look(context.database, import_id)
+    if look is None:
+        raise NotFound(
+            "该导入尚未预览过",
+            "nobody has looked at this import's files yet",
+            run=str(run.id),
+            state=run.state,
+        )
+    return Json(look)
+
+
+@router.post("/imports/{import_id}/look", response_model=ImportDocument, status_code=202)
+async def look_again(import_id: ImportId, wanted: Again, context: ContextDep, viewer: PublisherDep) -> Json:
+    """Queues an import that was looked at, staged or refused to be looked at, otherwise (publishers)."""
+    return await _queue_again(import_id, wanted, context, viewer, look_first=True)
+
+
+@router.post("/imports/{import_id}/read", response_model=ImportDocument, status_code=202)
+async def read_import(import_id: ImportId, wanted: Again, context: ContextDep, viewer: PublisherDep) -> Json:
+    """Queues an import that was looked at, staged or refused to be read, checked and compared (publishers).
+
+    What it had staged is dropped. 409 in any other state, and where the files are gone.
+    """
+    return await _queue_again(import_id, wanted, context, viewer, look_first=False)
+
+
 @router.post("/imports/{import_id}/compare", response_model=ImportDocument)
 async def compare_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
     """Compares a staged import again, with the versions that stand now (publishers)."""
@@ -209,11 +272,21 @@ async def publish_import(
 
 @router.post("/imports/{import_id}/cancel", response_model=ImportDocument)
 async def cancel_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
-    """Stops an import that waits or is being read, discards one that is staged (publishers)."""
+    """Stops an import that waits, is looked at or read; discards one that is staged (publishers)."""
     run = await import_runs.get_run(context.database, import_id, viewer)
     if run.state == "staged":
         return Json(import_document(await staged_runs.discard_run(context.database, import_id)))
     return Json(import_document(await import_runs.ask_to_cancel(context.database, import_id)))
+
+
+async def _queue_again(
+    import_id: uuid.UUID, wanted: Again, context: Context, viewer: Viewer, *, look_first: bool
+) -> Json:
+    await import_runs.get_run(context.database, import_id, viewer)
+    run = await staged_runs.queue_again(
+        context.database, import_id, wanted.options.model_dump(exclude_defaults=True), look_first=look_first
+    )
+    return Json(import_document(run), status_code=202)
 
 
 async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscription) -> AsyncIterator[bytes]:
@@ -252,6 +325,7 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
         "state": run.state,
         "files": run.file_name,
         "options": run.options,
+        "look_first": run.look_first,
         "step": run.step,
         "rows_done": run.rows_done,
         "rows_total": run.rows_total,

@@ -55,6 +55,26 @@ def gauss_epsg(zone: int, *, degrees: int, prefixed: bool) -> int | None:
     return None
 
 
+def on_older_datums(epsg: int) -> tuple[int, ...]:
+    """The zone of a CGCS2000 Gauss-Krüger code on Xian 1980, then on Beijing 1954; () for others.
+
+    Xian 1980: 3° 2349–2369 prefixed, 2370–2390 by meridian; 6° 2327–2337, 2338–2348. Beijing 1954: 3°
+    2401–2421, 2422–2442; 6° 21413–21423, 21453–21463 (EPSG registry).
+
+    >>> on_older_datums(4527), on_older_datums(4508)
+    ((2363, 2415), (2344, 21459))
+    """
+    for first, count, xian, beijing in (
+        (4513, 21, 2349, 2401),
+        (4534, 21, 2370, 2422),
+        (4491, 11, 2327, 21413),
+        (4502, 11, 2338, 21453),
+    ):
+        if first <= epsg < first + count:
+            return (xian + epsg - first, beijing + epsg - first)
+    return ()
+
+
 def central_meridian(zone: int, *, degrees: int) -> int:
     """Degrees east of a zone's middle: 3·n, or 6·n − 3."""
     return zone * 3 if degrees == 3 else zone * 6 - 3

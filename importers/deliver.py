@@ -160,7 +160,7 @@ def _plan(part: Part, layer: Layer, nodes: Nodes, layers: dict[str, Layer], opti
         source = lines_between(source, part.matching, nodes, origin)
     assert source.crs is not None
     city = None if options.anywhere else _city(layer, layers)
-    frame = None if part.needs_nodes else options.frame
+    frame = None if part.needs_nodes else options.of(source.title).frame
     target = Target(source.crs, layer.geometry_type, frame, city)
     return Plan(source, layer, part.matching, target)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 from gis.crs import Frame
 
-Stage = Literal["passed_over", "opening", "reading", "comparing", "publishing", "done"]
+Stage = Literal["passed_over", "opening", "looking", "reading", "comparing", "publishing", "done"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class ImportOptions:
     `partial`: rows that the file does not name stay as they are instead of being removed.
     `dry_run`: read, check and compare; publish nothing.
     `title`: of a layer of its own, instead of the file's name.
+    `tables`: table (`Source.title`) → any of `OF_ONE_TABLE`, said for that table instead of for all.
     """
 
     layer_id: str | None = None
@@ -43,6 +44,20 @@ class ImportOptions:
     by: str = "system"
     title: str | None = None
     note: str = ""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, table: str) -> ImportOptions:
+        """What holds for one table: what was said for it, before what was said for all."""
+        said = {name: self.tables[table][name] for name in OF_ONE_TABLE if name in self.tables.get(table, {})}
+        return replace(self, **said) if said else self
+
+    def leaves_out(self, table: str) -> bool:
+        """True for a table that is not to be imported (`skip`)."""
+        return bool(self.tables.get(table, {}).get("skip"))
+
+
+OF_ONE_TABLE = ("layer_id", "crs", "frame", "columns", "swapped", "title")
+"""The options that may be said for one table of several; with `skip` it is left out."""
 
 
 class Step(NamedTuple):

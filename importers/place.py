@@ -85,15 +85,21 @@ def placed(source: Source, options: ImportOptions, city: BoundingBox | None = No
     zone of plane coordinates that do not say theirs. Raises `NoGeometry` if there is nothing to place rows
     by, `UnknownPlace` if the numbers cannot be placed.
     """
-    if source.geometry_type is None:
-        columns = place_columns(source, options)
-        if columns is None:
-            raise _no_geometry(source)
-        source = _with_geometry(source, columns)
-        assume_degrees = columns.degrees
-    else:
-        assume_degrees = False
+    source, assume_degrees = shaped(source, options)
     return _with_crs(source, options, assume_degrees, city)
+
+
+def shaped(source: Source, options: ImportOptions) -> tuple[Source, bool]:
+    """`source` with geometry, in whatever its coordinates are in; True if their names say degrees.
+
+    Raises `NoGeometry` for a table without columns to place its rows by.
+    """
+    if source.geometry_type is not None:
+        return source, False
+    columns = place_columns(source, options)
+    if columns is None:
+        raise _no_geometry(source)
+    return _with_geometry(source, columns), columns.degrees
 
 
 def place_columns(source: Source, options: ImportOptions) -> Columns | None:
@@ -207,7 +213,7 @@ def _kept(
 def _with_crs(
     source: Source, options: ImportOptions, assume_degrees: bool, city: BoundingBox | None
 ) -> Source:
-    x, y = _sample(source)
+    x, y = first_places(source)
     if options.crs is not None:
         source = _said_crs(source, options.crs)
     elif source.crs is None and options.frame is not None:
@@ -231,8 +237,8 @@ def _in_frame(source: Source, frame: Frame | None) -> Source:
     return replace(source, crs_found=Found(f"{found.value} ({frame})", zh, en))
 
 
-def _sample(source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One coordinate pair of each of the first shapes."""
+def first_places(source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One coordinate pair, as it stands in the file, of each of the first shapes."""
     for chunk in source.read(_SAMPLE):
         if chunk.geometry is None or not len(chunk):
             continue

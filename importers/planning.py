@@ -25,7 +25,7 @@ from importers.recognise import fits, own_layer_id, recognise
 from importers.source import CHUNK_ROWS, Found, Source
 from layers.description import field_name
 from layers.errors import BadRequest
-from layers.model import LAYER_ID, BoundingBox, Layer
+from layers.model import LAYER_ID, BoundingBox, Field, Layer
 
 ORDER = (
     "district", "street", "community", "unit_grid", "road", "water_area", "green_area", "building",
@@ -44,7 +44,7 @@ class Part(NamedTuple):
     needs_nodes: bool = False
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """A source and the id of the layer it is for, existing or not."""
 
     source: Source
@@ -75,18 +75,21 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     `BadFile` for the first source that cannot be placed or matched.
     """
     readings: list[tuple[Source, ReadingColumns]] = []
-    chosen: list[_Choice] = []
+    chosen: list[Choice] = []
     taken: dict[str, Source] = {}
     for source in sources:
-        columns = reading_columns(source) if options.layer_id in (None, "reading") else None
+        if options.leaves_out(source.title):
+            continue
+        said = options.of(source.title)
+        columns = reading_columns(source) if said.layer_id in (None, "reading") else None
         if columns is not None:
             readings.append((source, columns))
         else:
-            chosen.append(_choose(source, layers, options, taken))
+            chosen.append(choose(source, layers, said, taken))
     city = layers["district"].bounds if "district" in layers else None
     parts: list[Part] = []
     for choice in sorted(chosen, key=lambda c: _rank(c.layer_id)):
-        part = _part(choice, layers, options, city)
+        part = _part(choice, layers, options.of(choice.source.title), city)
         parts.append(part)
         if choice.layer_id == "district":
             city = _joined(city, part.source)
@@ -101,17 +104,17 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     return [*deliveries, Delivery("readings", readings=tuple(readings))] if readings else deliveries
 
 
-def _choose(
+def choose(
     source: Source, layers: Mapping[str, Layer], options: ImportOptions, taken: dict[str, Source]
-) -> _Choice:
-    """The id of the layer that `source` is for, said, recognised or of its own."""
+) -> Choice:
+    """The id of the layer that `source` is for, said, recognised or of its own; ids made go to `taken`."""
     if options.layer_id is not None:
         found = Found(options.layer_id, "由导入者指定", "said by the importer")
         known = options.layer_id in layers
-        return _Choice(source, options.layer_id if known else _new_id(options.layer_id), found)
+        return Choice(source, options.layer_id if known else _new_id(options.layer_id), found)
     best = recognise(source, layers.values(), options.columns)
     if best is not None:
-        return _Choice(source, best.layer.id, best.found)
+        return Choice(source, best.layer.id, best.found)
     layer_id = own_layer_id(source, [known for known in layers if layers[known].known])
     while layer_id in taken and taken[layer_id] is not source:
         layer_id = f"{layer_id}_2"
@@ -121,11 +124,11 @@ def _choose(
         "没有足够相符的已知图层，自成一个图层",
         "no known layer fits well enough; a layer of its own",
     )
-    return _Choice(source, layer_id, words)
+    return Choice(source, layer_id, words)
 
 
 def _part(
-    choice: _Choice, layers: Mapping[str, Layer], options: ImportOptions, city: BoundingBox | None
+    choice: Choice, layers: Mapping[str, Layer], options: ImportOptions, city: BoundingBox | None
 ) -> Part:
     layer = layers.get(choice.layer_id)
     if layer is not None and layer.known:
@@ -225,10 +228,15 @@ def _check_geometry(source: Source, layer: Layer) -> None:
     )
 
 
-def _check_needed(source: Source, layer: Layer, matching: Matching) -> None:
+def lacking_fields(layer: Layer, matching: Matching) -> list[Field]:
+    """Fields that the layer needs, and that no column gives and nothing can be derived from."""
     have = {pair.field.name for pair in matching.pairs}
     have |= derivable(layer.id, have)
-    lacking = [f for f in layer.fields if (f.required or f.name == layer.key) and f.name not in have]
+    return [f for f in layer.fields if (f.required or f.name == layer.key) and f.name not in have]
+
+
+def _check_needed(source: Source, layer: Layer, matching: Matching) -> None:
+    lacking = lacking_fields(layer, matching)
     if not lacking:
         return
     shown_zh = "、".join(f"{f.title.zh}（{f.name}）" for f in lacking)

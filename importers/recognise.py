@@ -53,14 +53,21 @@ def recognise(
     source: Source, layers: Iterable[Layer], said: Mapping[str, str] | None = None
 ) -> Recognised | None:
     """The layer that `source` most likely is, or None if no layer is likely enough or two are equally so."""
-    names = _texts_in_names(source)
-    candidates = [c for layer in layers if (c := _score(source, layer, names, said or {})) is not None]
-    candidates.sort(key=lambda c: -c.score)
+    candidates = likely(source, layers, said)
     if not candidates or candidates[0].score < ENOUGH:
         return None
     if len(candidates) > 1 and candidates[0].score == candidates[1].score:
         return None
     return candidates[0]
+
+
+def likely(
+    source: Source, layers: Iterable[Layer], said: Mapping[str, str] | None = None
+) -> list[Recognised]:
+    """The layers that `source` can be, the likeliest first."""
+    names = _texts_in_names(source)
+    candidates = [c for layer in layers if (c := _score(source, layer, names, said or {})) is not None]
+    return sorted(candidates, key=lambda c: -c.score)
 
 
 def own_layer_id(source: Source, taken: Sequence[str] = ()) -> str:

@@ -1,5 +1,7 @@
 """Work that outlasts a request: queued runs are read, checked, compared and left staged for a person.
 
+A run that is to be looked at first is only opened and sampled, and left for a person to say how to read it.
+
 One worker reads one run at a time. It says every half second how far it is and hears whether it should
 stop; when it dies, `layers.staged_runs.revive` queues its run again, in whichever worker looks first.
 """
@@ -14,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from importers.look import look_at_files
 from importers.opening import is_sidecar
 from importers.options import ImportOptions, Step
 from importers.run import StagedImport, stage_files
@@ -22,7 +25,7 @@ from layers.errors import BadData, BadRequest, Conflict, OneMapError, Unavailabl
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
 from layers.publish import discard
-from layers.staged_runs import give_back, keep, revive
+from layers.staged_runs import give_back, keep, keep_look, revive
 from layers.uploads import named_files, sweep_uploads
 
 BEAT_S = 0.5
@@ -52,7 +55,7 @@ async def work_on_imports(db: Database, uploads: Path) -> None:
 
 
 async def read_run(db: Database, uploads: Path, run_id: uuid.UUID) -> None:
-    """Brings one waiting run to `staged` or to an end; does nothing if it waits no longer.
+    """Brings one waiting run to `looked`, `staged` or an end; does nothing if it waits no longer.
 
     Cancelled from outside (the worker is told to stop), it gives the run back to the queue.
     """
@@ -94,13 +97,16 @@ class _Place:
             self.step = step
 
 
-async def _read(db: Database, uploads: Path, run: Run, place: _Place) -> StagedImport:
+async def _read(db: Database, uploads: Path, run: Run, place: _Place) -> StagedImport | dict[str, Any]:
+    """What came of the files: staged layers, or what was seen of a run that is to be looked at first."""
     options = _options(run)
     # Beside the uploads, so that a file gets its name by a link and not by a copy.
     with tempfile.TemporaryDirectory(prefix="reading-", dir=uploads) as folder:
         files = await named_files(db, uploads, run.uploads, Path(folder))
-        wanted = [file for file in files if not is_sidecar(file)]
-        return await stage_files(db, wanted or files, options, place)
+        wanted = [file for file in files if not is_sidecar(file)] or files
+        if run.look_first:
+            return await look_at_files(db, wanted, options, place)
+        return await stage_files(db, wanted, options, place)
 
 
 def _options(run: Run) -> ImportOptions:
@@ -116,7 +122,7 @@ def _options(run: Run) -> ImportOptions:
         ) from error
 
 
-async def _conclude(db: Database, run: Run, reading: asyncio.Task[StagedImport]) -> None:
+async def _conclude(db: Database, run: Run, reading: asyncio.Task[StagedImport | dict[str, Any]]) -> None:
     """Writes down what came of the reading."""
     if reading.cancelled():
         await end_run(db, run.id, "cancelled")
@@ -126,6 +132,9 @@ async def _conclude(db: Database, run: Run, reading: asyncio.Task[StagedImport])
         await _fail(db, run, error)
         return
     staged = reading.result()
+    if isinstance(staged, dict):
+        await keep_look(db, run.id, staged)
+        return
     report = {"reports": [report.to_json() for report in staged.reports]}
     if not staged.layers:
         await end_run(db, run.id, "refused", report)
@@ -156,7 +165,7 @@ async def _fail(db: Database, run: Run, error: BaseException) -> None:
     await end_run(db, run.id, end, {"fault": fault})
 
 
-async def _stopped(reading: asyncio.Task[StagedImport]) -> None:
+async def _stopped(reading: asyncio.Task[StagedImport | dict[str, Any]]) -> None:
     reading.cancel()
     await asyncio.wait({reading})
     if not reading.cancelled():

@@ -1,15 +1,17 @@
 """The life of an import, in the database: what came in, who reads it, how far it is, how it ended.
 
-    uploaded ──▶ reading ──▶ staged ──▶ published
-        │  ◀──────  │  ◀─────  │
-        │           │          ├──▶ unchanged
-        │           │          ├──▶ discarded
-        │           │          └──▶ failed
-        │           ├──▶ published, unchanged, refused
+    uploaded ──▶ reading ──▶ looked ──▶ uploaded, cancelled
+        │  ◀──────  │
+        │           ├──▶ staged ──▶ published, unchanged, discarded, failed
+        │  ◀────────┼─────  │
+        │           ├──▶ refused ──▶ uploaded
+        │           ├──▶ published, unchanged
         └───────────┴──▶ failed, cancelled
 
-The arrows back are taken when a worker died over a run, or a crash of the database emptied its stages.
-A run that the command line carries out starts in `reading` and never waits in `staged`.
+A run with `look_first` is opened only, and waits in `looked` until a person has said how it is to be read;
+then, and when a person wants a staged or refused one read otherwise, it is `uploaded` again. The arrows back
+are also taken when a worker died over a run, or a crash of the database emptied its stages.
+A run that the command line carries out starts in `reading` and never waits in `looked` or `staged`.
 Every change counts up `revision` and tells `notices.IMPORT_CHANNEL`. Rows are staged and published by
 `layers.staged_runs`.
 """
@@ -33,18 +35,32 @@ from layers.notices import IMPORT_CHANNEL, notify
 from layers.stage import announce_life
 
 RunState = Literal[
-    "uploaded", "reading", "staged", "published", "unchanged", "refused", "failed", "cancelled", "discarded"
+    "uploaded",
+    "reading",
+    "looked",
+    "staged",
+    "published",
+    "unchanged",
+    "refused",
+    "failed",
+    "cancelled",
+    "discarded",
 ]
 RunEnd = Literal["published", "unchanged", "refused", "failed", "cancelled"]
 
 FOLLOWS: Mapping[RunState, frozenset[RunState]] = {
     "uploaded": frozenset({"reading", "failed", "cancelled"}),
-    "reading": frozenset({"uploaded", "staged", "published", "unchanged", "refused", "failed", "cancelled"}),
+    "reading": frozenset(
+        {"uploaded", "looked", "staged", "published", "unchanged", "refused", "failed", "cancelled"}
+    ),
+    "looked": frozenset({"uploaded", "cancelled"}),
     "staged": frozenset({"uploaded", "published", "unchanged", "discarded", "failed"}),
+    "refused": frozenset({"uploaded"}),
 }
-"""Which states may come after which; the others are ends."""
+"""Which states may come after which."""
 
-OPEN: frozenset[RunState] = frozenset(FOLLOWS)
+OPEN: frozenset[RunState] = frozenset({"uploaded", "reading", "looked", "staged"})
+"""The others are ends; only one that was refused may be read again, with other options."""
 
 _table = schema.import_run
 
@@ -71,6 +87,7 @@ class Run:
     worker: int | None
     attempts: int
     revision: int
+    look_first: bool
 
     @property
     def is_open(self) -> bool:
@@ -113,8 +130,9 @@ async def create_run(
     file_name: str,
     options: Mapping[str, Any],
     by: str,
+    look_first: bool = False,
 ) -> Run:
-    """Records files that wait to be read."""
+    """Records files that wait to be read, or with `look_first` to be looked at."""
     made = insert(_table).values(
         id=uuid.uuid4(),
         file_name=file_name,
@@ -123,6 +141,7 @@ async def create_run(
         uploads=list(uploads),
         options=dict(options),
         started_by=by,
+        look_first=look_first,
     )
     async with db.begin() as connection:
         row = (await connection.execute(made.returning(_table))).mappings().one()
@@ -201,10 +220,10 @@ async def beat(db: Database, run_id: uuid.UUID, *, step: str, done: int, total: 
 
 
 async def ask_to_cancel(db: Database, run_id: uuid.UUID) -> Run:
-    """Ends a waiting run at once; asks the worker of one that is being read. `Conflict` for any other."""
+    """Ends a run that waits at once; asks the worker of one that is being read. `Conflict` for any other."""
     async with db.begin() as connection:
         run = await lock_run(connection, run_id)
-        if run.state == "uploaded":
+        if run.state in ("uploaded", "looked"):
             return await move(connection, run_id, "cancelled")
         if run.state != "reading":
             raise wrong_state(run, "cancelled")
@@ -279,6 +298,7 @@ def _run(row: RowMapping) -> Run:
         worker=row["worker"],
         attempts=row["attempts"],
         revision=row["revision"],
+        look_first=row["look_first"],
     )
 
 

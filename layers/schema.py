@@ -115,17 +115,32 @@ import_run = Table(
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("beat_at", DateTime(timezone=True), comment="last sign of life of the worker"),
     Column("revision", Integer, nullable=False, server_default="1"),
+    Column(
+        "look_first",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="the worker only looks at the files, and leaves the rest to a person",
+    ),
     Index(None, "started_at", "id"),
     Index(
         "ix_import_run_open",
         "state",
-        postgresql_where=text("state IN ('uploaded', 'reading', 'staged')"),
+        postgresql_where=text("state IN ('uploaded', 'reading', 'looked', 'staged')"),
     ),
     CheckConstraint(
-        "state IN ('uploaded', 'reading', 'staged', 'published', 'unchanged', 'refused', 'failed', "
+        "state IN ('uploaded', 'reading', 'looked', 'staged', 'published', 'unchanged', 'refused', 'failed', "
         "'cancelled', 'discarded')",
         name="state",
     ),
+)
+
+import_look = Table(
+    "import_look",
+    metadata,
+    Column("run_id", UUID(as_uuid=True), ForeignKey(import_run.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("look", JSONB, nullable=False, comment="what the files seem to be: importers.look"),
+    comment="beside its run and not in it: a look holds a picture of the rows, and runs are read often",
 )
 
 # ---------------------------------------------------------------- people

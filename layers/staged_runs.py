@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
@@ -19,9 +20,9 @@ from layers.access import Viewer
 from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
 from layers.description import from_json, to_json
-from layers.errors import NotFound
+from layers.errors import Conflict, NotFound
 from layers.generalise import tidy
-from layers.import_runs import Run, create_run, lock_run, move, write, wrong_state
+from layers.import_runs import OPEN, Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
 from layers.model import BoundingBox, Difference, Version
 from layers.publish import compare, moved_on, publish_in
@@ -85,14 +86,80 @@ def stage_of(run: Run, layer_id: str | None) -> Compared:
 
 
 async def queue_run(
-    db: Database, uploads: Sequence[uuid.UUID], *, file_name: str, options: Mapping[str, Any], by: str
+    db: Database,
+    uploads: Sequence[uuid.UUID],
+    *,
+    file_name: str,
+    options: Mapping[str, Any],
+    by: str,
+    look_first: bool = False,
 ) -> Run:
     """Records files that have arrived as a run, and queues it for a worker."""
-    run = await create_run(db, uploads, file_name=file_name, options=options, by=by)
+    run = await create_run(db, uploads, file_name=file_name, options=options, by=by, look_first=look_first)
     async with db.begin() as connection:
         # Should this process die before: `revive` queues every run that waits.
         await put(connection, run.id)
     return run
+
+
+async def queue_again(
+    db: Database, run_id: uuid.UUID, options: Mapping[str, Any], *, look_first: bool
+) -> Run:
+    """Queues a run that was looked at, staged or refused, to be read or looked at with other options.
+
+    What it had staged is dropped. Raises `Conflict` in any other state, and for a run whose files are gone
+    (those of a refused one are kept for some days only).
+    """
+    async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+        if run.state not in ("looked", "staged", "refused"):
+            raise wrong_state(run, "uploaded")
+        await _check_uploads(connection, run)
+        await _drop(connection, stages_of(run))
+        queued = await move(
+            connection,
+            run_id,
+            "uploaded",
+            layer_id=options.get("layer_id"),
+            options=dict(options),
+            look_first=look_first,
+            stages=[],
+            report={},
+            step="",
+            rows_done=0,
+            rows_total=None,
+            attempts=0,
+            ended_at=None,
+        )
+        await put(connection, run_id)
+    return queued
+
+
+async def keep_look(db: Database, run_id: uuid.UUID, look: Mapping[str, Any]) -> Run:
+    """Keeps what this process saw in the files of its run, which is `looked` then, for a person to decide.
+
+    Raises `Conflict` if the run is this process's no longer.
+    """
+    table = schema.import_look
+    made = insert(table).values(run_id=run_id, look=dict(look))
+    async with db.begin() as connection:
+        run = await lock_run(connection, run_id)
+        if run.state != "reading" or run.worker != db.process:
+            raise wrong_state(run, "looked")
+        await connection.execute(
+            made.on_conflict_do_update(index_elements=[table.c.run_id], set_={"look": made.excluded.look})
+        )
+        return await move(connection, run_id, "looked", step="looked", worker=None)
+
+
+async def get_look(db: Database, run_id: uuid.UUID) -> Mapping[str, Any] | None:
+    """What was last seen in the files of the run; None if nobody looked."""
+    table = schema.import_look
+    async with db.connect() as connection:
+        found: Mapping[str, Any] | None = await connection.scalar(
+            select(table.c.look).where(table.c.run_id == run_id)
+        )
+    return found
 
 
 async def compare_stage(
@@ -201,7 +268,7 @@ async def revive(db: Database, *, with_stages: bool = False) -> int:
     """
     table = schema.import_run
     async with db.connect() as connection:
-        statement = select(table.c.id).where(table.c.state.in_(["uploaded", "reading", "staged"]))
+        statement = select(table.c.id).where(table.c.state.in_(OPEN - {"looked"}))
         run_ids = list(await connection.scalars(statement.order_by(table.c.started_at)))
     troubled = 0
     for run_id in run_ids:
@@ -260,6 +327,17 @@ async def _is_whole(connection: AsyncConnection, run: Run) -> bool:
         if await connection.scalar(text(f"SELECT count(*) FROM {name}")) != one.staged.count:  # noqa: S608
             return False
     return True
+
+
+async def _check_uploads(connection: AsyncConnection, run: Run) -> None:
+    table = schema.upload
+    there = await connection.scalar(select(func.count()).where(table.c.id.in_(run.uploads)))
+    if not run.uploads or there != len(set(run.uploads)):
+        raise Conflict(
+            "该导入的文件已被清理，请重新上传",
+            "the files of this import are gone; send them again",
+            run=str(run.id),
+        )
 
 
 async def _drop_orphans(db: Database) -> None:

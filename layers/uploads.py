@@ -26,6 +26,7 @@ from layers import schema
 from layers.access import Viewer
 from layers.db import Database
 from layers.errors import BadRequest, Conflict, NotFound, TooMuch
+from layers.import_runs import OPEN
 
 MAX_SIZE = 20 * 2**30
 """Bytes of the largest file that may be sent: a city's buildings as Shapefile take 2 GB, an image 10."""
@@ -147,7 +148,7 @@ async def named_files(db: Database, folder: Path, upload_ids: Sequence[uuid.UUID
 async def sweep_uploads(db: Database, folder: Path) -> int:
     """Removes what was begun longer than `KEPT` ago and no open import needs; how many files went."""
     runs = schema.import_run
-    needed = select(func.unnest(runs.c.uploads)).where(runs.c.state.in_(["uploaded", "reading", "staged"]))
+    needed = select(func.unnest(runs.c.uploads)).where(runs.c.state.in_(OPEN))
     old = _table.c.started_at < func.now() - KEPT
     async with db.begin() as connection:
         gone = await connection.scalars(

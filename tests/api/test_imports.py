@@ -20,6 +20,7 @@ from api.documents import (
     ComparedDocument,
     ImportDocument,
     ImportsDocument,
+    LookDocument,
     UploadDocument,
 )
 from api.settings import ApiSettings
@@ -275,3 +276,40 @@ async def test_two_versions_are_compared_as_far_as_one_may_see(desk: Desk) -> No
     back = await desk.client.get("/api/v1/layers/component/compare?from=2&to=2", headers=desk.headers)
     assert back.json()["changed"] == {"count": 0, "box": None}
     assert (await desk.client.get(address.replace("=2", "=3"), headers=desk.headers)).status_code == 404
+
+
+async def test_a_file_is_looked_at_looked_at_again_and_read(desk: Desk) -> None:
+    upload = await desk.send("编号,lon,lat\n1,31.74,116.5\n2,31.75,116.6\n", "points.csv")
+    begun = (await desk.post("/api/v1/imports", {"uploads": [upload], "look_first": True})).json()
+    address = f"/api/v1/imports/{begun['id']}"
+    assert (await desk.client.get(f"{address}/look", headers=desk.headers)).status_code == 404
+    assert (await desk.post(f"{address}/read", {})).status_code == 409, "nobody has looked yet"
+
+    async def worked() -> dict[str, Any]:
+        await read_run(desk.database, desk.folder, uuid.UUID(begun["id"]))
+        told = await desk.get(begun["id"])
+        ImportDocument.model_validate(told)
+        return told
+
+    async def seen() -> dict[str, Any]:
+        answer = await desk.client.get(f"{address}/look", headers=desk.headers)
+        LookDocument.model_validate(answer.json())
+        [table] = answer.json()["tables"]
+        assert isinstance(table, dict)
+        return table
+
+    assert (await worked())["state"] == "looked"
+    assert (await seen())["crs"]["certain"] is False
+    said = {"swapped": True, "tables": {"points.csv": {"title": "管点"}}}
+    again = await desk.post(f"{address}/look", {"options": said})
+    assert (again.status_code, again.json()["options"]) == (202, said)
+    assert (await worked())["state"] == "looked"
+    table = await seen()
+    assert (table["crs"]["certain"], table["layer"]["title"]["zh"]) == (True, "管点")
+    unknown = await desk.post(f"{address}/read", {"options": {"no_such": 1}})
+    assert unknown.status_code in (400, 422)
+    assert (await desk.post(f"{address}/read", {"options": said})).status_code == 202
+    assert (await worked())["state"] == "staged"
+    assert (await seen())["table"] == "points.csv", "what was seen stays, to come back to"
+    assert (await desk.post(f"{address}/cancel")).json()["state"] == "discarded"
+    assert (await desk.post(f"{address}/look", {})).status_code == 409

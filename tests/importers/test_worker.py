@@ -19,7 +19,16 @@ from layers.access import Viewer
 from layers.db import Database
 from layers.errors import BadRequest, Conflict, NotAllowed, NotFound, TooMuch
 from layers.import_runs import Run, ask_to_cancel, create_run, get_run
-from layers.staged_runs import MAX_ATTEMPTS, compare_again, discard_run, publish_run, revive, stages_of
+from layers.staged_runs import (
+    MAX_ATTEMPTS,
+    compare_again,
+    discard_run,
+    get_look,
+    publish_run,
+    queue_again,
+    revive,
+    stages_of,
+)
 from layers.uploads import append, checked_name, get_upload, start_upload, sweep_uploads
 from tests.importers.published import left_behind, rows_of, state_of
 from tests.importers.specimens import text
@@ -379,3 +388,55 @@ async def test_old_uploads_go_unless_an_open_run_needs_them(database: Database, 
     left = set(os.listdir(tmp_path))
     assert left == {str(waiting.uploads[0]), str(new.id)}
     assert str(idle.id) not in left
+
+
+async def looked_at(database: Database, folder: Path, content: str) -> Run:
+    run = await sent(database, folder, content)
+    async with database.begin() as connection:
+        await connection.execute(sql("UPDATE onemap.import_run SET look_first = true"))
+    await read_run(database, folder, run.id)
+    return await get_run(database, run.id)
+
+
+async def test_a_run_is_looked_at_first_and_read_as_a_person_then_says(
+    database: Database, tmp_path: Path
+) -> None:
+    run = await looked_at(database, tmp_path, "id,name,a,b\nx,甲,116.5,31.7\n")
+    assert (run.state, run.stages) == ("looked", ())
+    look = await get_look(database, run.id)
+    assert look is not None
+    assert [trouble["rule"] for trouble in look["tables"][0]["troubles"]] == ["place"]
+    assert not await left_behind(database)
+    options = {"columns": {"a": "@x", "b": "@y"}}
+    queued = await queue_again(database, run.id, options, look_first=False)
+    assert (queued.state, queued.look_first, queued.options) == ("uploaded", False, options)
+    await read_run(database, tmp_path, run.id)
+    staged = await get_run(database, run.id)
+    assert (staged.state, staged.layer_id) == ("staged", "t")
+    await queue_again(database, run.id, {**options, "layer_id": "other"}, look_first=True)
+    assert not await left_behind(database), "what was staged is dropped"
+    await read_run(database, tmp_path, run.id)
+    assert (await get_run(database, run.id)).state == "looked"
+
+
+async def test_a_refused_run_is_read_again_with_refused_rows_left_out(
+    database: Database, tmp_path: Path
+) -> None:
+    run = await read(database, tmp_path, FIRST + "c,丙,,\n")
+    assert (run.state, run.is_open) == ("refused", False)
+    queued = await queue_again(database, run.id, {"allow_refused": True}, look_first=False)
+    assert (queued.is_open, queued.ended_at, queued.report) == (True, None, {})
+    await read_run(database, tmp_path, run.id)
+    assert (await get_run(database, run.id)).state == "staged"
+
+
+async def test_a_look_whose_worker_died_is_taken_again(database: Database, tmp_path: Path) -> None:
+    run = await sent(database, tmp_path, FIRST)
+    async with database.begin() as connection:
+        await connection.execute(
+            sql("UPDATE onemap.import_run SET look_first = true, state = 'reading', worker = 1, attempts = 1")
+        )
+    assert await revive(database) == 1
+    await read_run(database, tmp_path, run.id)
+    assert (await get_run(database, run.id)).state == "looked"
+    assert await revive(database) == 0, "one that waits for a person is in no trouble"

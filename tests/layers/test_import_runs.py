@@ -28,6 +28,7 @@ from layers.import_runs import (
 )
 from layers.jobs import put, work
 from layers.notices import IMPORT_CHANNEL, Notice, Notices
+from layers.staged_runs import get_look, keep_look, queue_again
 
 
 async def waiting(database: Database, by: str = "li") -> Run:
@@ -55,7 +56,7 @@ async def test_every_way_through_the_states_is_one_that_is_drawn(database: Datab
             ended = await move(connection, run.id, end)
         assert (ended.state, ended.is_open, ended.worker) == (end, False, None)
         assert ended.ended_at is not None
-        for after in (*OPEN, *ends):
+        for after in {*OPEN, *ends} - FOLLOWS.get(end, frozenset()):
             with pytest.raises(Conflict):
                 async with database.begin() as connection:
                     await move(connection, run.id, after)
@@ -156,3 +157,26 @@ async def test_a_run_of_the_command_line_is_read_at_once(database: Database) -> 
     assert (await get_run(database, run_id)).state == "reading"
     await end_run(database, run_id, "published", {"read": 1})
     assert (await get_run(database, run_id)).report == {"read": 1}
+
+
+async def test_what_was_seen_is_kept_and_the_run_waits_to_be_read_otherwise(database: Database) -> None:
+    run = await create_run(database, [], file_name="a.shp", options={}, by="li", look_first=True)
+    await claim(database, run.id)
+    assert await get_look(database, run.id) is None
+    looked = await keep_look(database, run.id, {"tables": [1]})
+    assert (looked.state, looked.is_open, looked.worker) == ("looked", True, None)
+    assert await get_look(database, run.id) == {"tables": [1]}
+    with pytest.raises(Conflict, match="gone"):
+        await queue_again(database, run.id, {}, look_first=False)
+    assert (await ask_to_cancel(database, run.id)).state == "cancelled"
+
+
+async def test_a_look_of_a_process_that_lost_its_run_is_not_kept(
+    database: Database, database_url: str
+) -> None:
+    run = await waiting(database)
+    async with Database(database_url) as other:
+        await claim(other, run.id)
+    with pytest.raises(Conflict):
+        await keep_look(database, run.id, {})
+    assert await get_look(database, run.id) is None
