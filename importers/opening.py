@@ -14,6 +14,7 @@ from importers.read_delimited import delimited_source
 from importers.read_drawing import drawing_sources
 from importers.read_network import network_sources
 from importers.read_osm import osm_sources
+from importers.read_parquet import parquet_sources
 from importers.read_sheet import sheet_sources
 from importers.read_vector import DRIVERS, vector_sources
 from importers.source import Source
@@ -32,16 +33,17 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
     ".inp": network_sources,
     ".dxf": drawing_sources,
+    **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
 }
 """Which reader a suffix is for."""
 
 READABLE_ZH = (
-    "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、KML、CSV、Excel（.xlsx）、OpenStreetMap（.osm.pbf）、"
-    "EPANET/SWMM（.inp）、CAD（.dxf），可打成 .zip 或 .gz"
+    "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、GeoParquet、KML、CSV、Excel（.xlsx）、"
+    "OpenStreetMap（.osm.pbf）、EPANET/SWMM（.inp）、CAD（.dxf），可打成 .zip 或 .gz"
 )
 READABLE_EN = (
-    "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML, CSV, Excel (.xlsx), OpenStreetMap (.osm.pbf),"
-    " EPANET and SWMM (.inp), CAD drawings (.dxf), also as .zip or .gz"
+    "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, GeoParquet, KML, CSV, Excel (.xlsx),"
+    " OpenStreetMap (.osm.pbf), EPANET and SWMM (.inp), CAD drawings (.dxf), also as .zip or .gz"
 )
 _SIDECARS = frozenset(
     ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml".split()  # noqa: SIM905
@@ -57,7 +59,6 @@ _OTHER_KINDS = {
     ".dwg": ("AutoCAD 图形（.dwg），请另存为 DXF", "an AutoCAD drawing (.dwg); save it as DXF"),
     ".tif": ("栅格影像（.tif），暂不支持", "a raster image (.tif), which is not read yet"),
     ".tiff": ("栅格影像（.tiff），暂不支持", "a raster image (.tiff), which is not read yet"),
-    ".parquet": ("GeoParquet，暂不支持", "GeoParquet, which is not read yet"),
     ".gdb": ("文件地理数据库（.gdb），请导出为 GeoPackage", "a file geodatabase; export it as GeoPackage"),
     ".mdb": ("Access 数据库（.mdb），请导出为 Excel 或 GeoPackage", "an Access database; export its tables"),
 }
