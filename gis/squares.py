@@ -9,6 +9,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gis.errors import NoSuchSquare
 
 MAX_ZOOM = 24
@@ -92,6 +95,36 @@ def count_over(bounds: tuple[float, float, float, float], z: int) -> int:
     west, south, east, north = bounds
     first, last = tile_at(west, north, z), tile_at(east, south, z)
     return (last.x - first.x + 1) * (last.y - first.y + 1)
+
+
+def squares_of_boxes(
+    boxes_4490: NDArray[np.float64], z: int, *, reach: float, at_most: int
+) -> NDArray[np.int64] | None:
+    """The squares of zoom `z` whose reach meets any of the boxes; None if they are more than `at_most`.
+
+    `boxes_4490`: (n, 4) west, south, east, north in degrees; rows with NaN meet nothing. `reach`: how far a
+    square draws beyond its sides, as a share of its side. Squares as `row << z | column`, ascending, each
+    once.
+    """
+    boxes = boxes_4490[~np.isnan(boxes_4490).any(axis=1)]
+    count = 1 << z
+    latitude = np.radians(np.clip(boxes[:, [3, 1]], -MAX_LATITUDE, MAX_LATITUDE))
+    down = (1.0 - np.arcsinh(np.tan(latitude)) / math.pi) / 2.0 * count
+    across = (boxes[:, [0, 2]] + 180.0) / 360.0 * count
+    spread = np.array([-reach, reach])
+    columns = np.clip(np.floor(across + spread), 0, count - 1).astype(np.int64)
+    rows = np.clip(np.floor(down + spread), 0, count - 1).astype(np.int64)
+    spans = np.unique(np.column_stack([columns, rows]), axis=0)
+    width, height = spans[:, 1] - spans[:, 0] + 1, spans[:, 3] - spans[:, 2] + 1
+    sizes = width * height
+    if int(sizes.sum()) > 8 * at_most:
+        return None
+    span = np.repeat(np.arange(len(spans)), sizes)
+    place = np.arange(len(span)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    column = spans[span, 0] + place % width[span]
+    row = spans[span, 2] + place // width[span]
+    found = np.unique(row << z | column)
+    return None if len(found) > at_most else found
 
 
 def parent(tile: Tile) -> Tile | None:

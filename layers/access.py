@@ -58,7 +58,14 @@ class Scope:
     fields: tuple[str, ...]
     districts: tuple[str, ...] | None
     version: int
-    cache_key: str = field(default="")
+    allowed: str = field(default="")
+    """Which rows and fields may leave, as a part of keys: two scopes of a layer with the same differ only in
+    their version."""
+
+    @property
+    def cache_key(self) -> str:
+        """What names everything that may leave: two scopes with the same key give the same answers."""
+        return f"{self.layer.id}@{self.version}{self.allowed}"
 
     @property
     def is_current(self) -> bool:
@@ -101,7 +108,7 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
         else "-" + ",".join(sorted(set(layer.field_names) - set(fields)))
     )
     rows = "*" if districts is None else ",".join(districts)
-    return Scope(layer, fields, districts, chosen, f"{layer.id}@{chosen}[{rows}]{hidden}")
+    return Scope(layer, fields, districts, chosen, f"[{rows}]{hidden}")
 
 
 def scopes_for(viewer: Viewer, layers: tuple[Layer, ...] | list[Layer]) -> list[Scope]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from layers.errors import Conflict, NotFound, OneMapError
 from layers.model import LAYER_ID, AccessLevel, BoundingBox, Layer, Version
 from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
 from layers.tables import ensure_indexes, ensure_tables
+from layers.touched import REMEMBERED, Changes, read_touched
 
 __all__ = [
     "Catalogue",
@@ -171,6 +172,8 @@ class Catalogue:
         self._db = db
         self._given = notices
         self._layers: dict[str, Layer] = {}
+        self.changes = Changes()
+        """What the latest versions of the layers changed."""
         self._stack = contextlib.AsyncExitStack()
         self._follower: asyncio.Task[None] | None = None
 
@@ -210,7 +213,9 @@ class Catalogue:
 
     async def refresh(self) -> None:
         """Reads every layer again."""
-        self._layers = {layer.id: layer for layer in await list_layers(self._db)}
+        layers = await list_layers(self._db)
+        await self._learn_changes(layers)
+        self._layers = {layer.id: layer for layer in layers}
 
     async def _follow(self, news: Subscription) -> None:
         async for item in news:
@@ -226,9 +231,25 @@ class Catalogue:
 
     async def _read_again(self, layer_id: str) -> None:
         try:
-            self._layers[layer_id] = await get_layer(self._db, layer_id)
+            layer = await get_layer(self._db, layer_id)
         except NotFound:
             self._layers.pop(layer_id, None)
+            self.changes.forget(layer_id)
+            return
+        await self._learn_changes([layer])
+        self._layers[layer_id] = layer
+
+    async def _learn_changes(self, layers: Sequence[Layer]) -> None:
+        """What changed since the versions this process knows; before it knows the new versions."""
+        after: dict[str, int] = {}
+        for layer in layers:
+            known = self._layers.get(layer.id)
+            least = max(layer.version - REMEMBERED, 0)
+            after[layer.id] = least if known is None else max(known.version, least)
+        async with self._db.connect() as connection:
+            touched = await read_touched(connection, after)
+        for layer in layers:
+            self.changes.learn(layer.id, touched[layer.id], layer.version)
 
 
 def _layer(row: RowMapping) -> Layer:

@@ -16,17 +16,22 @@ Rows of different districts are never drawn as one, so that a viewer of one dist
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Double,
     FromClause,
     Index,
+    MetaData,
     Select,
     SmallInteger,
+    Table,
     Text,
     case,
     cast,
@@ -38,6 +43,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -47,7 +53,8 @@ from layers.db import Database
 from layers.errors import OneMapError
 from layers.model import Layer, Version
 from layers.schema import ROWS_SCHEMA
-from layers.tables import far_table, rows_table
+from layers.tables import SRID, far_table, rows_table
+from layers.touched import MOST_ROWS, Boxes
 
 TILE_FEATURES = 8_000
 """With fewer, a tile is drawn from the rows themselves: 8,000 points or small areas, with the attributes a
@@ -96,6 +103,61 @@ async def generalise(connection: AsyncConnection, layer: Layer) -> tuple[int, in
         await connection.execute(CreateIndex(_index(layer, z), if_not_exists=True))
     await connection.exec_driver_sql(f'ANALYZE {far.schema}."{far.name}"')
     return layer.min_zoom, last
+
+
+async def copy_before(connection: AsyncConnection, layer: Layer) -> Table | None:
+    """The copy as it stands, kept in a temporary table for `changed_copies`; None where there is none."""
+    if layer.generalised is None:
+        return None
+    far = far_table(layer)
+    before = Table(
+        f"onemap_{secrets.token_hex(6)}",
+        MetaData(),
+        *(Column(column.name, column.type) for column in far.c),
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+    )
+    await connection.execute(CreateTable(before))
+    await connection.execute(insert(before).from_select([c.name for c in far.c], select(far)))
+    return before
+
+
+async def changed_copies(
+    connection: AsyncConnection,
+    layer: Layer,
+    before: Table | None,
+    zooms: tuple[int, int] | None,
+    changes: Table,
+) -> dict[int, Boxes | None]:
+    """For each zoom of the copy, the bounds of what changed in it, before and after.
+
+    `before` comes from `copy_before`, `zooms` from `generalise`, `changes` are those that were applied: a
+    copy carries the attributes of a row that may lie elsewhere. A zoom that had no copy before, or has none
+    now, is drawn from other rows throughout: None, as where too much changed.
+    """
+    had = _range(layer.generalised if before is not None else None)
+    has = _range(zooms)
+    found: dict[int, Boxes | None] = dict.fromkeys(had ^ has)
+    if before is None or not had & has:
+        return found
+    far = far_table(layer)
+    columns = ("_z", "_fid", "_count", "_left_out", "_shape")
+    old, new = (select(*(t.c[n] for n in columns)) for t in (before, far))
+    carried = select(*(far.c[n] for n in columns)).where(far.c._fid.in_(select(changes.c._fid)))
+    different = union_all(
+        select(old.except_all(new).subquery()), select(new.except_all(old).subquery()), carried
+    ).subquery("different")
+    degrees = func.ST_Transform(func.ST_Envelope(different.c._shape), SRID)
+    corners = [f(degrees) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
+    rows = (await connection.execute(select(different.c._z, *corners).limit(MOST_ROWS * len(has) + 1))).all()
+    if len(rows) > MOST_ROWS * len(has):
+        return dict.fromkeys(had | has)
+    table = np.array([tuple(row) for row in rows], dtype=np.float64).reshape(-1, 5)
+    return found | {z: table[table[:, 0] == z, 1:] for z in had & has}
+
+
+def _range(zooms: tuple[int, int] | None) -> frozenset[int]:
+    return frozenset() if zooms is None else frozenset(range(zooms[0], zooms[1] + 1))
 
 
 async def tidy(db: Database, made: Sequence[Version]) -> None:

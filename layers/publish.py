@@ -32,13 +32,14 @@ from layers.catalogue import lock_layer, read_layer, set_status, version_of
 from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
-from layers.generalise import generalise, tidy
+from layers.generalise import changed_copies, copy_before, generalise, tidy
 from layers.model import Difference, Layer, Version
 from layers.notices import LAYER_CHANNEL, notify
 from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
 from layers.stage import Batch, Staged, discard, drop_stage, stage, stage_table, sweep_stages
 from layers.tables import ensure_indexes, past_table, rows_table
+from layers.touched import changed_boxes, keep_touched, touched_squares
 
 _log = logging.getLogger(__name__)
 
@@ -275,12 +276,19 @@ async def _apply(
     if difference.is_empty:
         return None
     number = layer.version + 1
+    spots = await changed_boxes(connection, changes, source, rows)
+    before = await copy_before(connection, layer)
     await _move(connection, layer, source, changes, number)
     await ensure_indexes(connection, layer)
     for table in (rows, past_table(layer)):
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
     zooms = await generalise(connection, layer)
-    return await _record(connection, layer, difference, number, zooms=zooms, by=by, note=note, report=report)
+    copies = await changed_copies(connection, layer, before, zooms, changes)
+    version = await _record(
+        connection, layer, difference, number, zooms=zooms, by=by, note=note, report=report
+    )
+    await keep_touched(connection, layer.id, number, touched_squares(spots, copies))
+    return version
 
 
 async def _refuse_outside(

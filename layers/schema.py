@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -81,6 +82,18 @@ layer_version = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("boxes", JSONB, nullable=False, server_default=text("'[]'"), comment="changed boxes, EPSG:4490"),
     Column("report", JSONB, nullable=False, server_default=text("'{}'"), comment="the import's report"),
+)
+
+layer_touched = Table(
+    "layer_touched",
+    metadata,
+    Column("layer_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("squares", LargeBinary, nullable=False, comment="layers.touched.Touched.to_bytes"),
+    ForeignKeyConstraint(
+        ["layer_id", "number"], [layer_version.c.layer_id, layer_version.c.number], ondelete="CASCADE"
+    ),
+    comment="squares of the map that a version changed; no row: all of them",
 )
 
 upload = Table(

@@ -26,13 +26,14 @@ class EncodedTile:
 
     `body_gzip` is empty for an empty tile. `etag` (without quotes) comes from the content. `left_out` and
     `merged`: how many rows of a layer are not drawn in the square, and are drawn as part of another; only
-    layers with some.
+    layers with some. `versions`: of the layers of its selection, in their order, that it is right for.
     """
 
     body_gzip: bytes
     etag: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
+    versions: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def is_empty(self) -> bool:
@@ -48,6 +49,7 @@ class EncodedTile:
         return gzip.decompress(self.body_gzip) if self.body_gzip else b""
 
 
+_Flight = tuple[Hashable, tuple[int, ...]]
 NOTHING_HERE = EncodedTile(b"", "empty")
 
 
@@ -68,7 +70,7 @@ class TileCache:
         self.capacity_bytes = capacity_bytes
         self.size_bytes = 0
         self._tiles: OrderedDict[Hashable, EncodedTile] = OrderedDict()
-        self._drawing: dict[Hashable, _Drawing] = {}
+        self._drawing: dict[_Flight, _Drawing] = {}
 
     def __repr__(self) -> str:
         return f"TileCache({len(self._tiles)} tiles, {self.size_bytes} of {self.capacity_bytes} bytes)"
@@ -94,38 +96,45 @@ class TileCache:
             _, oldest = self._tiles.popitem(last=False)
             self.size_bytes -= oldest.size
 
-    async def get_or_draw(self, key: Hashable, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
-        """The kept tile, or the one `draw` makes; of those who wait for one key at once, one draws.
+    async def get_or_draw(
+        self,
+        key: Hashable,
+        draw: Callable[[], Awaitable[EncodedTile]],
+        versions: tuple[int, ...] = (),
+    ) -> EncodedTile:
+        """The tile kept for `versions`, or the one `draw` makes; of those who wait at once, one draws.
 
         Who stops waiting does not disturb the others; when nobody waits any more the drawing is cancelled.
         An error reaches everyone who waited and is not kept.
         """
         found = self.get(key)
-        if found is not None:
+        if found is not None and found.versions == versions:
             return found
-        drawing = self._drawing.get(key)
+        flight = (key, versions)
+        drawing = self._drawing.get(flight)
         if drawing is None:
-            drawing = self._drawing[key] = _Drawing(asyncio.ensure_future(self._draw(key, draw)))
+            drawing = _Drawing(asyncio.ensure_future(self._draw(flight, draw)))
+            self._drawing[flight] = drawing
         drawing.waiting += 1
         try:
             return await asyncio.shield(drawing.task)
         finally:
             drawing.waiting -= 1
             if drawing.waiting == 0 and not drawing.task.done():
-                if self._drawing.get(key) is drawing:
-                    del self._drawing[key]
+                if self._drawing.get(flight) is drawing:
+                    del self._drawing[flight]
                 drawing.task.cancel()
 
-    async def _draw(self, key: Hashable, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
+    async def _draw(self, flight: _Flight, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
         this = asyncio.current_task()
         try:
             tile = await draw()
-            self.put(key, tile)
+            self.put(flight[0], tile)
             return tile
         finally:
-            standing = self._drawing.get(key)
+            standing = self._drawing.get(flight)
             if standing is not None and standing.task is this:
-                del self._drawing[key]
+                del self._drawing[flight]
 
     def _forget(self, key: Hashable) -> None:
         tile = self._tiles.pop(key, None)

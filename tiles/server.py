@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gis.squares import Tile
 from layers.access import Scope
@@ -30,10 +30,14 @@ _StatementKey = tuple[str, Frame, tuple[Band | None, ...]]
 
 @dataclass(frozen=True)
 class Selection:
-    """Scopes to be drawn together, in order, and the part of a key that names them."""
+    """Scopes to be drawn together, in order.
+
+    `key` names them without the versions of those that are current, `versions` are those of all.
+    """
 
     scopes: tuple[Scope, ...]
     key: str
+    versions: tuple[int, ...]
 
 
 def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Selection:
@@ -54,14 +58,18 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
             value=",".join(ids),
             expected="layer ids, each once",
         )
-    return Selection(tuple(scopes), ";".join(map(_key, scopes)))
+    return Selection(tuple(scopes), ";".join(map(_key, scopes)), tuple(scope.version for scope in scopes))
 
 
 def _key(scope: Scope) -> str:
-    """What decides how a scope is drawn. Fields and zooms too: a description can change without a version."""
+    """What decides how a scope is drawn. Fields and zooms too: a description can change without a version.
+
+    The current version is no part of it: most squares look the same in the next one.
+    """
     layer = scope.layer
     fields = ",".join(f.name for f in tile_fields(scope))
-    return f"{scope.cache_key}({fields}){layer.min_zoom}{layer.generalised or ''}"
+    version = "" if scope.is_current else f"@{scope.version}"
+    return f"{layer.id}{version}{scope.allowed}({fields}){layer.min_zoom}{layer.generalised or ''}"
 
 
 class TileServer:
@@ -84,16 +92,40 @@ class TileServer:
         return self.kept(selection, square) or await self.drawn(selection, square)
 
     def kept(self, selection: Selection, square: Square) -> EncodedTile | None:
-        """The tile if it is in memory."""
-        return self.cache.get((selection.key, *square.place))
+        """The tile if it is in memory and right for the selection's versions.
+
+        One drawn for earlier versions still is where none of those that followed changed its square.
+        """
+        key = (selection.key, *square.place)
+        tile = self.cache.get(key)
+        if tile is None or tile.versions == selection.versions:
+            return tile
+        if not self._stayed(tile.versions, selection, square):
+            return None
+        renewed = replace(tile, versions=selection.versions)
+        self.cache.put(key, renewed)
+        return renewed
 
     async def drawn(self, selection: Selection, square: Square) -> EncodedTile:
         """The tile, drawn now unless it is in memory or being drawn. Raises `TimedOut`, `Unavailable`."""
         return await self.cache.get_or_draw(
-            (selection.key, *square.place), lambda: self._draw(selection, square)
+            (selection.key, *square.place), lambda: self._draw(selection, square), selection.versions
         )
 
+    def _stayed(self, versions: tuple[int, ...], selection: Selection, square: Square) -> bool:
+        """Whether the square looks in the selection's versions as it does in `versions`."""
+        for scope, before in zip(selection.scopes, versions, strict=True):
+            if before != scope.version:
+                changes = self._catalogue.changes.between(scope.layer.id, before, scope.version)
+                if changes is None or any(change.meets(*square.cells) for change in changes):
+                    return False
+        return True
+
     async def _draw(self, selection: Selection, square: Square) -> EncodedTile:
+        # Whatever is published while it is drawn may be in the tile already; it is then drawn once too often.
+        return replace(await self._drawn_now(selection, square), versions=selection.versions)
+
+    async def _drawn_now(self, selection: Selection, square: Square) -> EncodedTile:
         statement = self._statement(selection, square)
         if statement is None:
             return NOTHING_HERE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from gis.matrix_sets import WEB_MERCATOR_QUAD, MatrixSet
-from gis.squares import Tile
+from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile
 
 EXTENT = 4096
 """Units along a tile's side (the customary one of the Mapbox Vector Tile specification 2.1, §4.1)."""
@@ -46,6 +46,21 @@ class Square(NamedTuple):
         west, south, east, north = self.bounds
         wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
         return wide if self.frame == 3857 else WEB_MERCATOR_QUAD.box(wide)
+
+    @property
+    def cells(self) -> tuple[int, int, int, int, int]:
+        """A zoom of the Web Mercator quad, and the first column and row, last column and row of its squares
+        that this one draws from: itself, or in another matrix set those its reach meets."""
+        if self.matrix_set == WEB_MERCATOR_QUAD.id:
+            return self.z, self.x, self.y, self.x, self.y
+        west, south, east, north = self.reach_3857
+        z = min(self.zoom, MAX_ZOOM)
+        count = 1 << z
+        columns = [(x / HALF_WORLD_M + 1.0) / 2.0 * count for x in (west, east)]
+        rows = [(1.0 - y / HALF_WORLD_M) / 2.0 * count for y in (north, south)]
+        low_x, high_x = (min(max(int(c), 0), count - 1) for c in columns)
+        low_y, high_y = (min(max(int(r), 0), count - 1) for r in rows)
+        return z, low_x, low_y, high_x, high_y
 
     @property
     def unit(self) -> float:

@@ -162,7 +162,7 @@ async def test_a_square_without_anything_is_empty(database: Database) -> None:
     async with Catalogue(database) as catalogue:
         tile = await TileServer(database, catalogue).tile([scope], tile_at(0.0, 0.0, 9))
     assert tile.is_empty
-    assert tile is NOTHING_HERE
+    assert tile == NOTHING_HERE
 
 
 def test_a_selection_has_a_limit_and_names_each_layer_once() -> None:
