@@ -23,6 +23,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api import (
+    changes,
     compare,
     event_stream,
     events,
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     login.router,
     layers.router,
     compare.router,
+    changes.router,
     uploads.router,
     imports.router,
     identify.router,

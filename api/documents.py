@@ -82,6 +82,14 @@ class VersionsDocument(Document):
     versions: list[VersionDocument]
 
 
+class SquaresDocument(Document):
+    layer: str
+    since: int
+    version: int
+    everywhere: list[int]
+    squares: list[tuple[int, int, int]]
+
+
 class ThemeDocument(Document):
     id: str
     title: TextDocument

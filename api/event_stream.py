@@ -47,7 +47,7 @@ async def stream_events(
 
     Ids are `<event id>:<revision>`. Some events may come twice; the higher revision is the newer.
     """
-    seen = _read_id(last) if last else None
+    seen = read_event_id(last) if last else None
     # Listening begins before the missed ones are read, so nothing falls between.
     listening = context.feed.listen()
     missed = await events_since(context.database, viewer, *seen) if seen is not None else []
@@ -65,7 +65,7 @@ async def _messages(
     end = loop.time() + LONGEST_S
     yield f"retry: {RETRY_MS}\n\n".encode()
     for event in missed:
-        yield _message(context, viewer, event)
+        yield event_message(context, viewer, event)
     while loop.time() < end:
         try:
             event = await asyncio.wait_for(listening.next(), HEARTBEAT_S)
@@ -76,15 +76,17 @@ async def _messages(
             # The client comes back with the id it has, and is told what it missed from the database.
             return
         if may_see(viewer, event):
-            yield _message(context, viewer, event)
+            yield event_message(context, viewer, event)
 
 
-def _message(context: Context, viewer: Viewer, event: Event) -> bytes:
+def event_message(context: Context, viewer: Viewer, event: Event) -> bytes:
+    """The event as a message of a stream."""
     told = orjson.dumps(event_document(event, context.locator.now, viewer))
     return b"id: %d:%d\nevent: event\ndata: %b\n\n" % (event.id, event.revision, told)
 
 
-def _read_id(text: str) -> tuple[int, int]:
+def read_event_id(text: str) -> tuple[int, int]:
+    """Id and revision of the event that came last; raises `BadRequest`."""
     event_id, _, revision = text.partition(":")
     if not all(part.isascii() and part.isdecimal() and len(part) <= 18 for part in (event_id, revision)):
         raise BadRequest(

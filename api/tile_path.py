@@ -20,6 +20,7 @@ from api.tile_answer import TileAnswer, tile_answer
 from api.tile_selection import Chosen
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
+from layers.moments import NOW
 from tiles.cache import EncodedTile
 from tiles.square import Square
 
@@ -47,9 +48,9 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
         return None
     chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.as_of)
     tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
-    if chosen is None or tile is None:
-        return None
-    is_current = asked.token == chosen.token
+    if chosen is None or tile is None or asked.token not in (None, chosen.token):
+        return None  # another token may be of a later version than this process knows
+    is_current = asked.token is not None
     return tile_answer(
         scope["headers"], tile, is_public=chosen.is_public, is_current=is_current, was_kept=True
     )
@@ -80,6 +81,8 @@ class TilePath:
             chosen = await context.selections.choose_all(viewer, asked.as_of)
         else:
             chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
+            if asked.as_of == NOW and await _was_behind(context, asked.token, chosen):
+                chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:
@@ -96,6 +99,21 @@ class TilePath:
         )
         await send(start)
         await send({"type": "http.response.body", "body": b""} if scope["method"] == "HEAD" else body)
+
+
+async def _was_behind(context: Context, token: str | None, chosen: Chosen) -> bool:
+    """Whether the caller knew of a later version, from another process; this one knows it then, too."""
+    if token is None or token == chosen.token:
+        return False
+    versions = token.partition("-")[0].split(".")
+    if len(versions) != len(chosen.layers) or not all(v.isdecimal() and len(v) < 10 for v in versions):
+        return False
+    was_behind = False
+    for layer, version in zip(chosen.layers, map(int, versions), strict=True):
+        if version > layer.version:
+            await context.catalogue.caught_up(layer.id, version)
+            was_behind = True
+    return was_behind
 
 
 async def _drawn_unless_client_leaves(

@@ -6,7 +6,7 @@ Row 0 is the north. CGCS2000 longitude and latitude are taken as WGS-84 here (th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +125,23 @@ def squares_of_boxes(
     row = spans[span, 2] + place // width[span]
     found = np.unique(row << z | column)
     return None if len(found) > at_most else found
+
+
+def tiles_between(
+    changed: Sequence[NDArray[np.int64] | None], z: int, *, at_most: int
+) -> list[tuple[int, int, int]] | None:
+    """Squares of zoom `z` as `squares_of_boxes` gives them, joined: zoom, column, row, each once.
+
+    None if one of `changed` is None, or if they are more than `at_most`.
+    """
+    known = [squares for squares in changed if squares is not None]
+    if len(known) < len(changed):
+        return None
+    joined = np.unique(np.concatenate([np.empty(0, np.int64), *known]))
+    if len(joined) > at_most:
+        return None
+    columns, rows = joined & ((1 << z) - 1), joined >> z
+    return [(z, x, y) for x, y in zip(columns.tolist(), rows.tolist(), strict=True)]
 
 
 def parent(tile: Tile) -> Tile | None:

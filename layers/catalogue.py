@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -162,6 +163,9 @@ def version_of(row: RowMapping | Mapping[str, Any]) -> Version:
     )
 
 
+ASK_AGAIN_S = 0.05
+
+
 class Catalogue:
     """The layers of one database, kept in the process and fresh by notices.
 
@@ -174,6 +178,8 @@ class Catalogue:
         self._layers: dict[str, Layer] = {}
         self.changes = Changes()
         """What the latest versions of the layers changed."""
+        self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._asked: dict[str, float] = {}
         self._stack = contextlib.AsyncExitStack()
         self._follower: asyncio.Task[None] | None = None
 
@@ -211,6 +217,26 @@ class Catalogue:
         """Every layer, by id, whatever its status."""
         return tuple(self._layers[i] for i in sorted(self._layers))
 
+    def subscribe(self) -> Subscription:
+        """News of layers from now on, each told once this process knows it; drop it to end it."""
+        subscription = Subscription(LAYER_CHANNEL)
+        self._subscribers.add(subscription)
+        return subscription
+
+    async def caught_up(self, layer_id: str, version: int) -> None:
+        """Waits until this process knows at least `version` of the layer, if that version stands.
+
+        For those who heard of it from another process. The database is asked at most once in `ASK_AGAIN_S`,
+        as the number may come from anybody.
+        """
+        known = self._layers.get(layer_id)
+        if known is None or known.version >= version:
+            return
+        now = asyncio.get_running_loop().time()
+        if now - self._asked.get(layer_id, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+            self._asked[layer_id] = now
+            await self._read_again(layer_id)
+
     async def refresh(self) -> None:
         """Reads every layer again."""
         layers = await list_layers(self._db)
@@ -224,6 +250,8 @@ class Catalogue:
                     await self._read_again(item.subject)
                 else:
                     await self.refresh()
+                for subscriber in list(self._subscribers):
+                    subscriber.put(item)
             except OneMapError as error:
                 # Away: the listening connection has gone too and brings a `Missed` when it is back.
                 # Unreadable: a newer process described it; the layer stays as it was known.

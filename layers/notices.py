@@ -25,7 +25,9 @@ EVENT_CHANNEL = "onemap_event"
 """Payload `<event id>:<revision>`."""
 IMPORT_CHANNEL = "onemap_import"
 """Payload `<import run's id>:<revision>`."""
-CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL, IMPORT_CHANNEL)
+READING_CHANNEL = "onemap_reading"
+"""Payload `station:<number of readings>`: stations have newer values."""
+CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL, IMPORT_CHANNEL, READING_CHANNEL)
 
 MAX_WAITING = 10_000
 """Notices kept for a subscriber that does not read; beyond, they become one `Missed`."""

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from layers import schema
 from layers.db import Database, driver, identifier
 from layers.errors import BadData, BadRequest
+from layers.notices import READING_CHANNEL, notify
 
 DAY_ZONE = "Asia/Shanghai"
 """A day of averages is a day in China."""
@@ -71,6 +72,8 @@ async def add(db: Database, readings: Iterable[Reading]) -> Added:
         written = cursor.rowcount
         await cursor.execute(_UPSERT_LATEST.format(_table("reading_latest")))
         await cursor.execute("DROP TABLE onemap_readings")
+        if written:
+            await notify(connection, READING_CHANNEL, "station", written)
     return Added(read, written, repeated)
 
 

@@ -85,6 +85,7 @@ GIVES_NO_ROWS = {
     "GET /api/v1/layers",
     "GET /api/v1/layers/{layer_id}",
     "GET /api/v1/layers/{layer_id}/versions",
+    "GET /api/v1/layers/{layer_id}/squares",
     "GET /api/v1/themes",
     "POST /api/v1/layers/{layer_id}/rollback",
     "POST /api/v1/layers/{layer_id}/withdraw",
@@ -106,8 +107,9 @@ GIVES_NO_ROWS = {
     "GET /ogc/tileMatrixSets/{tileMatrixSetId}",
 }
 
-LIVE = {"GET /api/v1/events/stream"}
-"""An endless answer; `test_event_stream.py` holds that it tells each listener only what is theirs."""
+LIVE = {"GET /api/v1/events/stream", "GET /api/v1/changes"}
+"""Endless answers; `test_event_stream.py` and `test_changes.py` hold that they tell each listener only what
+is theirs."""
 
 COMPARES = {"GET /api/v1/layers/{layer_id}/compare"}
 """Gives rows where versions differ; `test_imports.py` holds that it gives each only what is theirs."""

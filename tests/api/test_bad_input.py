@@ -64,11 +64,11 @@ GOOD: dict[str, str] = {
     **{"tileMatrix": "14", "tileRow": "6682", "tileCol": "13493"},
     **dict.fromkeys(("upload_id", "import_id"), "00000000-0000-4000-8000-000000000000"),
     **{"kind": "added", "from": "1", "to": "1"},
-    **{"start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
+    **{"since": "0", "start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
 }
 """A value for each parameter, so that one bad one is tried among good ones."""
 
-ENDLESS = {"/api/v1/events/stream"}
+ENDLESS = {"/api/v1/events/stream", "/api/v1/changes"}
 
 
 async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
