@@ -20,6 +20,7 @@ from importers.match import Matching, match, with_key
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step
 from importers.picture import picture
+from importers.pipe_table import halves
 from importers.pipes import LINE
 from importers.place import WKT as WHOLE
 from importers.place import X, Y, place_columns
@@ -74,7 +75,7 @@ def _look(
         found: list[tuple[Source, BadEncoding | None]] = []
         for path in paths:
             sources, doubt = _opened(stack, path, options, passed_over)
-            found += [(source, doubt) for source in sources]
+            found += [(source, doubt) for source in halves(sources, layers, options)]
         for position, (source, doubt) in enumerate(found[:MOST_TABLES]):
             tell(Step(source.title, "looking", position, len(found)))
             table = _Table(source, doubt, options, layers, city)

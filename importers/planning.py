@@ -18,6 +18,7 @@ from importers.describe import describe
 from importers.errors import NoMatch
 from importers.match import Matching, match, with_key
 from importers.options import ImportOptions
+from importers.pipe_table import halves
 from importers.pipes import LINE, NODE
 from importers.place import place_columns, placed
 from importers.readings import ReadingColumns, reading_columns
@@ -77,7 +78,7 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     readings: list[tuple[Source, ReadingColumns]] = []
     chosen: list[Choice] = []
     taken: dict[str, Source] = {}
-    for source in sources:
+    for source in halves(sources, layers, options):
         if options.leaves_out(source.title):
             continue
         said = options.of(source.title)
@@ -112,6 +113,11 @@ def choose(
         found = Found(options.layer_id, "由导入者指定", "said by the importer")
         known = options.layer_id in layers
         return Choice(source, options.layer_id if known else _new_id(options.layer_id), found)
+    if source.for_layer is not None:
+        found = Found(
+            source.for_layer, "点线合一的管线成果表", "a pipe survey of points and lines in one table"
+        )
+        return Choice(source, source.for_layer, found)
     best = recognise(source, layers.values(), options.columns)
     if best is not None:
         return Choice(source, best.layer.id, best.found)
@@ -154,11 +160,20 @@ def _known(
     if not needs_nodes:
         source = placed(source, options, city)
         _check_geometry(source, layer)
-    matching = match(source, layer, options.columns)
+    matching = match(source, layer, _said(source, layer, options))
     if options.layer_id is not None:
         matching = with_key(matching, layer)
     _check_needed(source, layer, matching)
     return Part(source, layer, matching, found, needs_nodes)
+
+
+def _said(source: Source, layer: Layer, options: ImportOptions) -> Mapping[str, str]:
+    """Which column is which field, as the reader and the importer say; of a half table, what concerns it."""
+    if source.for_layer is None:
+        return options.columns
+    ours = {c: n for c, n in options.columns.items() if c in source.schema.names and layer.field(n)}
+    taken = set(source.said.values())
+    return {**{c: n for c, n in ours.items() if n not in taken}, **source.said}
 
 
 def _own(

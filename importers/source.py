@@ -6,10 +6,10 @@ with the row numbers a person would count, and shapely geometries still in the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -99,7 +99,10 @@ class Source:
     row_id: str | None = None
     """A column that only numbers the rows of the file (GeoPackage `fid`)."""
     notes: tuple[Note, ...] = ()
-    provenance: dict[str, Any] = field(default_factory=dict)
+    for_layer: str | None = None
+    """The known layer its rows are for, where the reader knows (a combined pipe table taken apart)."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Column → field, where the reader knows it."""
 
     @property
     def is_untyped(self) -> bool:
