@@ -56,6 +56,13 @@ class TableOptions(BaseModel):
         Field(max_length=1000, description="列 → 字段或 @x、@y、@wkt；空文本为不要 Column → field"),
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
+    within: Annotated[
+        list[Annotated[str, Field(pattern=r"^(\d{6}|\d{9}|\d{12}|\d{15})$")]],
+        Field(max_length=1000, description="只替换这些区划或网格内的行 Codes of the parts it replaces"),
+    ] = []
+    removes: Annotated[
+        str | None, Field(max_length=400, description="列=值：该行已注销 column=value of rows that are gone")
+    ] = None
     title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
 
 
@@ -206,6 +213,7 @@ async def get_difference(
         await _scope(context, viewer, stage.staged.layer.id),
         kind,
         partial=bool(run.options.get("partial")),
+        within=staged_runs.within_of(run),
         limit=limit,
         after=after,
     )

@@ -20,6 +20,7 @@ from importers.options import ImportOptions, Progress, Step
 from importers.pipes import NODE, Nodes, lines_between, published_nodes
 from importers.planning import Delivery, Part
 from importers.prepare import Counted, Plan, batches
+from importers.removal import read_marked, without_removed
 from importers.report import ImportReport, State
 from importers.source import Found
 from layers.catalogue import register
@@ -47,6 +48,8 @@ class _Work:
     counted: Counted = field(default_factory=Counted)
     run_id: uuid.UUID | None = None
     seconds: float = 0.0
+    gone: list[str] = field(default_factory=list)
+    """Keys of the rows that say they are gone."""
 
 
 @dataclass
@@ -123,10 +126,11 @@ async def _staged(
         staged = await stage(db, outcome.layer, stream)
     except _RowsRefused:
         return None
-    if staged.count == 0:
+    gone = tuple(key for work in outcome.works for key in work.gone)
+    if staged.count == 0 and not gone:
         await discard(db, staged)
         return None
-    return staged
+    return replace(staged, removes=gone)
 
 
 async def _stream(
@@ -136,7 +140,7 @@ async def _stream(
     seen = SeenKeys()
     for work in outcome.works:
         begun = time.monotonic()
-        plan = _plan(work.part, outcome.layer, nodes, layers, options)
+        plan = _plan(work, outcome.layer, nodes, layers, options)
         source, counted = plan.source, work.counted
         async for batch in _ahead(batches(plan, counted, seen)):
             if plan.layer.id == NODE:
@@ -145,7 +149,7 @@ async def _stream(
             progress(Step(source.title, "reading", counted.read, source.count))
             if not counted.refused or options.allow_refused:
                 yield batch
-        if counted.read == 0:
+        if counted.read == 0 and not work.gone:
             raise EmptyFile(source.title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
         work.seconds = time.monotonic() - begun
         progress(Step(source.title, "reading", counted.read, counted.read))
@@ -153,15 +157,20 @@ async def _stream(
         raise _RowsRefused
 
 
-def _plan(part: Part, layer: Layer, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions) -> Plan:
+def _plan(work: _Work, layer: Layer, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions) -> Plan:
+    part = work.part
     source = part.source
     if part.needs_nodes:
         origin = Found("", "端点取自管点", "ends taken from the pipe points")
         source = lines_between(source, part.matching, nodes, origin)
     assert source.crs is not None
+    crs = source.crs
+    if options.removes is not None:
+        marked = read_marked(options.removes)
+        source = without_removed(source, layer, part.matching, marked, work.gone)
     city = None if options.anywhere else _city(layer, layers)
     frame = None if part.needs_nodes else options.of(source.title).frame
-    target = Target(source.crs, layer.geometry_type, frame, city)
+    target = Target(crs, layer.geometry_type, frame, city)
     return Plan(source, layer, part.matching, target)
 
 
@@ -220,7 +229,13 @@ async def _finish(
     for outcome in outcomes:
         outcome.layer = await register(db, outcome.layer)
     versions = await publish(
-        db, stages, by=options.by, note=options.note, report=_record(outcomes), partial=options.partial
+        db,
+        stages,
+        by=options.by,
+        note=options.note,
+        report=_record(outcomes),
+        partial=options.partial,
+        within=options.within,
     )
     made = {version.layer_id: version for version in versions}
     for outcome in outcomes:
@@ -235,7 +250,9 @@ async def _compare(
     compared = []
     for outcome in outcomes:
         assert outcome.staged is not None
-        compared.append(await compare_stage(db, outcome.staged, partial=options.partial, report={}))
+        compared.append(
+            await compare_stage(db, outcome.staged, partial=options.partial, report={}, within=options.within)
+        )
         outcome.difference = compared[-1].difference
         outcome.state = "dry_run" if kept is None else "staged"
     for one in compared:

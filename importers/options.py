@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +25,8 @@ class ImportOptions:
     look so. `anywhere`: rows of a known layer may lie far outside the published districts.
     `allow_refused`: publish the rows that are right and leave out the refused ones (see `importers.run`).
     `partial`: rows that the file does not name stay as they are instead of being removed.
+    `within`: codes of the districts, streets, communities or grids that the file replaces; all else stays.
+    `removes`: `column=value,…`: rows of the file that say so are gone; only their key is read.
     `dry_run`: read, check and compare; publish nothing.
     `title`: of a layer of its own, instead of the file's name.
     `tables`: table (`Source.title`) → any of `OF_ONE_TABLE`, said for that table instead of for all.
@@ -40,6 +42,8 @@ class ImportOptions:
     anywhere: bool = False
     allow_refused: bool = False
     partial: bool = False
+    within: Sequence[str] = ()
+    removes: str | None = None
     dry_run: bool = False
     by: str = "system"
     title: str | None = None

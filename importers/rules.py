@@ -25,6 +25,7 @@ class Rule(NamedTuple):
 _ALL = (
     # rows
     Rule("row.columns", "refused", "列数与表头不符", "another number of columns than the header"),
+    Rule("row.removed", "noted", "标明已注销的行", "rows that say they are gone"),
     Rule("row.blank", "mended", "空行，已略过", "blank row, passed over"),
     # geometry
     Rule("geometry.missing", "refused", "没有图形或坐标", "no geometry or coordinates"),

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
+    CompoundSelect,
     FromClause,
     MetaData,
     Select,
     Table,
     Text,
     case,
+    cast,
+    exists,
     func,
     insert,
     literal,
     literal_column,
+    null,
+    or_,
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable
 
@@ -31,10 +39,18 @@ ONE_BOX_FROM = 100_000
 """So many changes are everywhere; one box says it as well and takes a fifth of the time."""
 
 
-def paired(stage: FromClause, rows: FromClause, *, partial: bool) -> Select[Any]:
+def paired(
+    stage: FromClause,
+    rows: FromClause,
+    *,
+    partial: bool,
+    part: ColumnElement[bool] | None = None,
+    removes: Sequence[str] = (),
+) -> CompoundSelect[Any] | Select[Any]:
     """One row per difference: `kind` (added, changed, removed), `_row` of the stage, `_fid` of the row.
 
-    `partial`: rows that the delivery does not mention stay as they are.
+    Rows that the delivery does not mention are removed; with `part` only those that meet it, with `partial`
+    none. The keys `removes` are removed in any case, unless the delivery brings them.
     """
     kind = case(
         (rows.c._key.is_(None), literal_column("'added'")),
@@ -42,11 +58,24 @@ def paired(stage: FromClause, rows: FromClause, *, partial: bool) -> Select[Any]
         else_=literal_column("'changed'"),
     )
     joined = stage.join(rows, stage.c._key == rows.c._key, isouter=True, full=not partial)
-    return (
+    differing = (
         select(kind.label("kind"), stage.c._row, rows.c._fid)
         .select_from(joined)
         .where(stage.c._hash.is_distinct_from(rows.c._hash))
     )
+    if partial and removes:
+        gone = select(literal_column("'removed'"), cast(null(), BigInteger), rows.c._fid).where(
+            _is_named(rows, removes), ~exists().where(stage.c._key == rows.c._key)
+        )
+        return union_all(differing, gone)
+    if part is not None and not partial:
+        may_go = or_(part, _is_named(rows, removes)) if removes else part
+        return differing.where(or_(stage.c._key.is_not(None), may_go))
+    return differing
+
+
+def _is_named(rows: FromClause, keys: Sequence[str]) -> ColumnElement[bool]:
+    return rows.c._key == func.any(cast(list(keys), ARRAY(Text)))
 
 
 def changes_table(name: str) -> Table:
@@ -63,14 +92,20 @@ def changes_table(name: str) -> Table:
 
 
 async def find_changes(
-    connection: AsyncConnection, stage: FromClause, rows: FromClause, *, partial: bool, name: str
+    connection: AsyncConnection,
+    stage: FromClause,
+    rows: FromClause,
+    *,
+    partial: bool,
+    name: str,
+    part: ColumnElement[bool] | None = None,
+    removes: Sequence[str] = (),
 ) -> Table:
     """Fills a temporary table called `name` with the differences; it goes with the transaction."""
     changes = changes_table(name)
     await connection.execute(CreateTable(changes))
-    await connection.execute(
-        insert(changes).from_select(["kind", "_row", "_fid"], paired(stage, rows, partial=partial))
-    )
+    differences = paired(stage, rows, partial=partial, part=part, removes=removes)
+    await connection.execute(insert(changes).from_select(["kind", "_row", "_fid"], differences))
     await connection.exec_driver_sql(f"ANALYZE {name}")
     return changes
 

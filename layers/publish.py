@@ -35,6 +35,7 @@ from layers.errors import Conflict, NotAllowed, NotFound
 from layers.generalise import changed_copies, copy_before, generalise, tidy
 from layers.model import Difference, Layer, Version
 from layers.notices import LAYER_CHANNEL, notify
+from layers.parts import in_part, refuse_elsewhere, refuse_moved, refuse_outside_part
 from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
 from layers.stage import Batch, Staged, discard, drop_stage, stage, stage_table, sweep_stages
@@ -57,17 +58,19 @@ __all__ = [
 ]
 
 
-async def compare(db: Database, staged: Staged, *, partial: bool = False) -> Difference:
+async def compare(
+    db: Database, staged: Staged, *, partial: bool = False, within: Sequence[str] = ()
+) -> Difference:
     """What publishing `staged` would do now. `partial`: rows it does not mention stay.
 
-    A stage with fields that the layer does not have yet changes every row it brings again.
+    `within`: codes of the parts it replaces (`layers.parts`); all else stays. Raises `BadData` if a row
+    lies outside them. A stage with fields that the layer does not have yet changes every row it brings
+    again.
     """
     async with db.begin(timeout_ms=0) as connection:
         layer = await read_layer(connection, staged.layer.id)
         delivery = await _delivery(connection, layer, staged, may_add_fields=True)
-        changes = await find_changes(
-            connection, delivery, rows_table(layer), partial=partial, name=temporary_name()
-        )
+        changes = await _changes(connection, layer, staged, delivery, partial=partial, within=within)
         return await measure(connection, changes, delivery, rows_table(layer))
 
 
@@ -79,12 +82,13 @@ async def publish(
     note: str = "",
     report: Mapping[str, Any] | None = None,
     partial: bool = False,
+    within: Sequence[str] = (),
 ) -> list[Version]:
     """Makes the staged rows the next version of their layers, all in one transaction.
 
     A layer whose delivery changes nothing gets no version. `report` is kept with each version; its
-    member `provenance` becomes the layer's. The stages are gone afterwards. Raises `Conflict` if a stage
-    no longer fits its layer.
+    member `provenance` becomes the layer's. `partial` and `within` as in `compare`. The stages are gone
+    afterwards. Raises `Conflict` if a stage no longer fits its layer.
     """
     deliveries = [staged] if isinstance(staged, Staged) else list(staged)
     async with db.begin(timeout_ms=0) as connection:
@@ -94,6 +98,7 @@ async def publish(
             by=by,
             note=note,
             partial=partial,
+            within=within,
         )
     await tidy(db, made)
     return made
@@ -106,29 +111,35 @@ async def publish_in(
     by: str,
     note: str = "",
     partial: bool = False,
+    within: Sequence[str] = (),
     seen: Mapping[str, int] | None = None,
     districts: Sequence[str] = (),
 ) -> list[Version]:
     """As `publish`, in the transaction of `connection`; each delivery with its report.
 
-    `seen`: the version of each layer that the publisher compared with; `Conflict` if one has moved on.
+    `seen`: the version of each layer that the publisher compared with; `Conflict` if one has moved on, or,
+    where only parts are replaced (`within`), if those have.
     `districts`: codes the publisher is limited to; `NotAllowed` if a row outside them would change.
     """
     made = []
     # In the order of ids, so that two publishers of the same layers cannot lock each other out.
     for delivery, report in sorted(deliveries, key=lambda d: d[0].layer.id):
         layer = await lock_layer(connection, delivery.layer.id)
-        if seen is not None and seen.get(layer.id) != layer.version:
-            raise moved_on(layer, seen.get(layer.id))
+        before = layer.version if seen is None else seen.get(layer.id)
+        if before != layer.version:
+            if before is None or not within:
+                raise moved_on(layer, before)
+            await refuse_moved(connection, layer, within, before)
         source = await _delivery(connection, layer, delivery)
+        changes = await _changes(connection, layer, delivery, source, partial=partial, within=within)
         version = await _apply(
             connection,
             layer,
             source,
+            changes,
             by=by,
             note=note,
-            report=dict(report),
-            partial=partial,
+            report={**report, "within": list(within)} if within else dict(report),
             districts=districts,
         )
         await drop_stage(connection, delivery.table)
@@ -165,14 +176,17 @@ async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Ver
         source = await _restored(connection, layer, number)
         provenance = await _provenance_at(connection, layer_id, number)
         report = {"rolled_back_to": number, "provenance": provenance}
+        changes = await find_changes(
+            connection, source, rows_table(layer), partial=False, name=temporary_name()
+        )
         version = await _apply(
             connection,
             layer,
             source,
+            changes,
             by=by,
             note=f"回退到版本 {number} / rolled back to version {number}",
             report=report,
-            partial=False,
         )
         if version is None:
             raise Conflict(
@@ -256,20 +270,46 @@ async def _provenance_at(connection: AsyncConnection, layer_id: str, number: int
     return dict(found or {})
 
 
+async def _changes(
+    connection: AsyncConnection,
+    layer: Layer,
+    staged: Staged,
+    source: Table,
+    *,
+    partial: bool,
+    within: Sequence[str],
+) -> Table:
+    """What `source` would change in the layer as it stands; raises `BadData` for rows outside `within`."""
+    rows = rows_table(layer)
+    part = None
+    if within:
+        await refuse_outside_part(connection, layer, source, within)
+        await refuse_elsewhere(connection, layer, source, within, staged.removes)
+        part = in_part(layer, rows, within)
+    return await find_changes(
+        connection,
+        source,
+        rows,
+        partial=partial,
+        part=part,
+        removes=staged.removes,
+        name=temporary_name(),
+    )
+
+
 async def _apply(
     connection: AsyncConnection,
     layer: Layer,
     source: Table,
+    changes: Table,
     *,
     by: str,
     note: str,
     report: Mapping[str, Any],
-    partial: bool,
     districts: Sequence[str] = (),
 ) -> Version | None:
-    """Makes `source` the next version of the locked `layer`; None if nothing would change."""
+    """Makes the `changes` that `source` brings the next version of the locked `layer`; None without any."""
     rows = rows_table(layer)
-    changes = await find_changes(connection, source, rows, partial=partial, name=temporary_name())
     if districts:
         await _refuse_outside(connection, layer, source, changes, districts)
     difference = await measure(connection, changes, source, rows)

@@ -75,11 +75,15 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows that stand ready to be compared and published; `table` is their name in the stage schema."""
+    """Rows that stand ready to be compared and published; `table` is their name in the stage schema.
+
+    `removes`: keys of rows that the delivery says are gone.
+    """
 
     layer: Layer
     table: str
     count: int
+    removes: tuple[str, ...] = ()
 
 
 def stage_table(layer: Layer, name: str, *, temporary: bool = False) -> Table:

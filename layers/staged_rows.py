@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from layers.access import Scope
 from layers.db import Database
 from layers.features import COORDINATE_DIGITS
 from layers.filters import check_number
+from layers.model import Layer
+from layers.parts import in_part
 from layers.rows import rows
 from layers.stage import Staged, stage_table
 from layers.tables import rows_table
@@ -49,20 +52,24 @@ async def staged_changes(
     kind: ChangeKind,
     *,
     partial: bool,
+    within: Sequence[str] = (),
     limit: int = 100,
     after: str | None = None,
 ) -> list[ChangedRow]:
     """Rows of one kind in the order of their keys, from the one after the key `after`; at most `limit`.
 
-    `scope`: of the layer as it stands; None where it does not stand yet.
+    `partial` and `within` as in `layers.publish.compare`. `scope`: of the layer as it stands; None where
+    it does not stand yet.
     """
     check_number("limit", limit, 1, MAX_LIMIT)
     hidden = set() if scope is None else set(scope.layer.field_names) - set(scope.fields)
     new = [name for name in staged.layer.field_names if name not in hidden]
     old = [] if scope is None else [name for name in new if scope.layer.field(name) is not None]
-    if (kind == "removed" and partial) or (kind != "added" and scope is None):
+    if kind != "added" and scope is None:
         return []
     statement, key = _statement(staged, scope, kind, new, old)
+    if kind == "removed" and scope is not None and (partial or within):
+        statement = statement.where(_may_go(staged, scope.layer, partial=partial, within=within))
     if after is not None:
         statement = statement.where(key > after.replace("\x00", ""))
     async with db.connect() as connection:
@@ -84,7 +91,9 @@ def _statement(
         statement = select(stage.c._key, *side_columns(stage, new)).select_from(joined)
         return statement.where(standing.c._key.is_(None)), stage.c._key
     if kind == "removed":
-        gone = seen.outerjoin(stage, stage.c._key == seen.c._key)
+        gone = seen.join(standing, standing.c._fid == seen.c._fid).outerjoin(
+            stage, stage.c._key == seen.c._key
+        )
         statement = select(seen.c._key, seen.c._fid, *side_columns(seen, old)).select_from(gone)
         return statement.where(stage.c._key.is_(None)), seen.c._key
     both = stage.join(standing, standing.c._key == stage.c._key).outerjoin(
@@ -94,6 +103,13 @@ def _statement(
         stage.c._key, seen.c._fid, *side_columns(seen, old), *side_columns(stage, new)
     ).select_from(both)
     return statement.where(stage.c._hash != standing.c._hash), stage.c._key
+
+
+def _may_go(staged: Staged, layer: Layer, *, partial: bool, within: Sequence[str]) -> ColumnElement[bool]:
+    """Which rows a delivery that is not whole removes by not naming them, or by saying that they are gone."""
+    standing = rows_table(layer)
+    may_go = standing.c._key == func.any(cast(list(staged.removes), ARRAY(Text)))
+    return may_go if partial or not within else or_(may_go, in_part(layer, standing, within))
 
 
 def side_columns(table: FromClause, names: Sequence[str]) -> list[ColumnElement[Any]]:

@@ -25,9 +25,10 @@ from layers.generalise import tidy
 from layers.import_runs import OPEN, Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
 from layers.model import BoundingBox, Difference, Version
+from layers.parts import refuse_outside_part
 from layers.publish import compare, moved_on, publish_in
 from layers.schema import STAGE_SCHEMA
-from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage
+from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage, stage_table
 
 MAX_ATTEMPTS = 3
 """A run over which so many workers died is not tried again."""
@@ -57,6 +58,7 @@ class Compared:
             "title": self.staged.layer.title._asdict(),
             "table": self.staged.table,
             "count": self.staged.count,
+            "removes": list(self.staged.removes),
             "base_version": self.base_version,
             "difference": [*self.difference[:4], [list(box) for box in self.difference.boxes]],
             "description": to_json(self.staged.layer),
@@ -67,6 +69,11 @@ class Compared:
 def stages_of(run: Run) -> list[Compared]:
     """What the run has staged."""
     return [_compared(told) for told in run.stages]
+
+
+def within_of(run: Run) -> tuple[str, ...]:
+    """Codes of the parts that the run replaces (`layers.parts`); empty: the whole of its layers."""
+    return tuple(run.options.get("within", ()))
 
 
 def stage_of(run: Run, layer_id: str | None) -> Compared:
@@ -163,15 +170,24 @@ async def get_look(db: Database, run_id: uuid.UUID) -> Mapping[str, Any] | None:
 
 
 async def compare_stage(
-    db: Database, staged: Staged, *, partial: bool, report: Mapping[str, Any]
+    db: Database,
+    staged: Staged,
+    *,
+    partial: bool,
+    report: Mapping[str, Any],
+    within: Sequence[str] = (),
 ) -> Compared:
     """Compares a stage with what stands; a layer that is not registered yet has nothing to compare with."""
     try:
         # The version first: should it move during the comparison, publishing will refuse.
         base = (await get_layer(db, staged.layer.id)).version
     except NotFound:
+        if within:
+            stage = stage_table(staged.layer, staged.table)
+            async with db.begin(timeout_ms=0) as connection:
+                await refuse_outside_part(connection, staged.layer, stage, within)
         return Compared(staged, 0, Difference(staged.count, 0, 0, 0), report)
-    return Compared(staged, base, await compare(db, staged, partial=partial), report)
+    return Compared(staged, base, await compare(db, staged, partial=partial, within=within), report)
 
 
 async def keep(
@@ -204,9 +220,10 @@ async def keep(
 async def compare_again(db: Database, run_id: uuid.UUID) -> Run:
     """Compares the stages with the versions that stand now. Raises `Conflict` for a run without stages."""
     run = await _staged_run(db, run_id, "compared")
-    partial = bool(run.options.get("partial"))
+    partial, within = bool(run.options.get("partial")), within_of(run)
     fresh = [
-        await compare_stage(db, one.staged, partial=partial, report=one.report) for one in stages_of(run)
+        await compare_stage(db, one.staged, partial=partial, report=one.report, within=within)
+        for one in stages_of(run)
     ]
     async with db.begin() as connection:
         if (await lock_run(connection, run_id)).state != "staged":
@@ -220,7 +237,8 @@ async def publish_run(
     """Publishes all stages of the run, or none: each the next version of its layer.
 
     `seen`: the version of each layer with which the publisher saw it compared. Raises `Conflict` if that is
-    not what the run was compared with or a layer has moved on since, `NotAllowed` if a row outside the
+    not what the run was compared with or a layer (or the part of it that the run replaces) has moved on
+    since, `NotAllowed` if a row outside the
     viewer's districts would change.
     """
     run = await _staged_run(db, run_id, "published")
@@ -241,6 +259,7 @@ async def publish_run(
             by=viewer.name,
             note=note,
             partial=bool(run.options.get("partial")),
+            within=within_of(run),
             seen=seen,
             districts=districts,
         )
@@ -399,7 +418,7 @@ def _compared(told: Mapping[str, Any]) -> Compared:
     layer = from_json(told["description"], where="onemap.import_run")
     added, changed, removed, unchanged, boxes = told["difference"]
     return Compared(
-        Staged(layer, told["table"], told["count"]),
+        Staged(layer, told["table"], told["count"], tuple(told.get("removes", ()))),
         told["base_version"],
         Difference(added, changed, removed, unchanged, tuple(BoundingBox(*box) for box in boxes)),
         told["report"],

@@ -102,6 +102,17 @@ def import_(
     partial: Annotated[
         bool, typer.Option("--partial", help="Rows absent from the file stay. 增量，不删除缺失的行。")
     ] = False,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--within",
+            help="Code of a district, street, community or grid: only that part is "
+            "replaced. 只替换该区划或网格内的行。",
+        ),
+    ] = None,
+    removes: Annotated[
+        str | None, typer.Option("--removes", help="COLUMN=VALUE: such rows are gone. 标明已注销的行。")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Report only, publish nothing. 只检查。")
     ] = False,
@@ -113,6 +124,7 @@ def import_(
     options = {
         "layer_id": as_, "crs": crs, "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
+        "within": tuple(within or ()), "removes": removes,
     }  # fmt: skip
     if not run(_settings(context), paths, options, report):
         raise SystemExit(IMPORT_REFUSED)

@@ -28,7 +28,7 @@ from importers.worker import read_run, work_on_imports
 from layers.access import Role
 from layers.accounts import create_account, make_key
 from layers.db import Database
-from tests.api.city import JINAN
+from tests.api.city import JINAN, YUAN
 from tests.api.conftest import City, client_of
 
 HEAD = "id,name,lon,lat\n"
@@ -148,6 +148,80 @@ async def test_two_publishers_at_once_cannot_lose_each_others_work(desk: Desk) -
     assert (await desk.publish(again)).json()["versions"] == {"t": 3}
     items = await desk.client.get("/ogc/collections/t/items", headers=desk.headers)
     assert {feature["id"] for feature in items.json()["features"]} == {"a", "b", "d", "e"}
+
+
+PARTS = "标识码,部件名称,类别编码,lon,lat,district_code,变更类型\n"
+LON = {JINAN: "116.495", YUAN: "116.51"}
+
+
+def component(district: str, number: int, change: str = "新增") -> str:
+    return f"{district}0101{number:06},井盖,0101,{LON[district]},31.74,{district},{change}\n"
+
+
+async def standing(desk: Desk) -> set[str]:
+    items = await desk.client.get("/ogc/collections/component/items?limit=100", headers=desk.headers)
+    return {f"{key[:6]}-{int(key[10:])}" for key in (f["id"] for f in items.json()["features"])}
+
+
+async def test_publishers_of_two_districts_at_once_both_leave_their_work(desk: Desk) -> None:
+    runs = [
+        await desk.staged(
+            PARTS + component(code, 7) + component(code, 8), layer_id="component", within=[code]
+        )
+        for code in (JINAN, YUAN)
+    ]
+    told = [run["layers"][0] for run in runs]
+    assert [(t["version"], t["added"], t["removed"]) for t in told] == [(1, 2, 1), (1, 2, 1)]
+    removed = [(await desk.rows(run, "removed"))["rows"] for run in runs]
+    assert [[row["key"][:6] for row in rows] for rows in removed] == [[JINAN], [YUAN]]
+    answers = await asyncio.gather(*(desk.publish(run) for run in runs))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert sorted(answer.json()["versions"]["component"] for answer in answers) == [2, 3]
+    assert await standing(desk) == {f"{code}-{n}" for code in (JINAN, YUAN) for n in (7, 8)}
+
+
+async def test_the_second_of_two_publishers_of_one_district_is_told_what_moved(desk: Desk) -> None:
+    runs = [
+        await desk.staged(PARTS + component(JINAN, n), layer_id="component", within=[JINAN]) for n in (7, 8)
+    ]
+    answers = await asyncio.gather(*(desk.publish(run) for run in runs))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    [(late, problem)] = [(r, a.json()) for r, a in zip(runs, answers, strict=True) if a.status_code == 409]
+    assert (problem["versions"], problem["moved"], problem["seen"]) == ([2], 2, 1)
+    again = (await desk.post(f"/api/v1/imports/{late['id']}/compare")).json()
+    assert [again["layers"][0][n] for n in ("version", "added", "removed")] == [2, 1, 1]
+    assert (await desk.publish(again)).status_code == 200
+    assert len(await standing(desk)) == 2, "the last one replaced the district, knowingly"
+
+
+async def test_rows_outside_the_part_are_refused_by_name(desk: Desk) -> None:
+    run = await desk.staged(
+        PARTS + component(JINAN, 7) + component(YUAN, 8), layer_id="component", within=[JINAN]
+    )
+    assert run["state"] == "refused"
+    assert f"{YUAN}0101000008" in run["fault"]["zh"]
+    wrong = await desk.post(
+        "/api/v1/imports", {"uploads": [str(uuid.uuid4())], "options": {"within": ["金安区"]}}
+    )
+    assert wrong.status_code == 422
+
+
+async def test_a_delivery_of_changes_says_which_rows_are_gone(desk: Desk) -> None:
+    changes = PARTS + component(JINAN, 7) + component(YUAN, 1, "删除") + component(YUAN, 9, "删除")
+    run = await desk.staged(changes, layer_id="component", partial=True, removes="变更类型=删除,注销")
+    told = run["layers"][0]
+    assert [told[n] for n in ("rows", "added", "changed", "removed")] == [1, 1, 0, 1]
+    counts = {counted["rule"]: counted["rows"] for counted in run["reports"][0]["rules"]}
+    assert counts["row.removed"] == 2
+    assert (await desk.publish(run)).json()["state"] == "published"
+    assert await standing(desk) == {f"{JINAN}-1", f"{JINAN}-7"}
+    only = PARTS + component(JINAN, 7, "注销")
+    run = await desk.staged(only, layer_id="component", partial=True, removes="变更类型=删除,注销")
+    assert (await desk.publish(run)).json()["state"] == "published"
+    assert await standing(desk) == {f"{JINAN}-1"}
+    for told in ("没有此列=删除", "变更类型", "="):
+        run = await desk.staged(changes, layer_id="component", partial=True, removes=told)
+        assert (run["state"], run["layers"]) == ("refused", []), told
 
 
 async def test_an_upload_goes_on_where_it_broke_off(desk: Desk) -> None:
