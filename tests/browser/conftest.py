@@ -38,6 +38,7 @@ class Town(NamedTuple):
     building: str
     lon: float
     lat: float
+    database_url: str
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def town(server_url: str, template_database: str, tmp_path_factory: pytest.TempP
         assert done.returncode == 0, done.stdout + done.stderr
         asyncio.run(_people_and_rules(database_url))
         with serving(database_url) as (url, _):
-            yield _with_a_building(url)
+            yield _with_a_building(url, database_url)
 
 
 class Visit:
@@ -157,10 +158,10 @@ def _table(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _with_a_building(url: str) -> Town:
+def _with_a_building(url: str, database_url: str) -> Town:
     """A building with a name; its first corner, moved a little to the middle."""
     buildings = httpx.get(f"{url}/ogc/collections/building/items?limit=500", timeout=30).json()["features"]
     named = next(found for found in buildings if found["properties"].get("name"))
     ring = named["geometry"]["coordinates"][0][0]
     lon, lat = (sum(corner[axis] for corner in ring[:-1]) / (len(ring) - 1) for axis in (0, 1))
-    return Town(url, str(named["id"]), lon, lat)
+    return Town(url, str(named["id"]), lon, lat, database_url)

@@ -5,7 +5,7 @@ import { passes } from '@/events/state'
 import { en } from '@/i18n/en'
 import { zh } from '@/i18n/zh'
 import { rowsOf, valueOf } from '@/identify/values'
-import { changedLayers } from '@/layers/changes'
+import { changesBetween } from '@/layers/changes'
 import { alphaField } from '@/map/distance-field'
 import { readCoordinates } from '@/search/coordinates'
 import { badgeText, inkOn } from '@/stations/badge'
@@ -97,11 +97,20 @@ describe('the filter of cases', () => {
   })
 })
 
-it('a layer is new when its version, its status or itself is', () => {
-  const layer = (id: string, version: number, status = 'published') => ({ id, version, status }) as Layer
-  const before = [layer('a', 1), layer('b', 1), layer('c', 1)]
-  const now = [layer('a', 1), layer('b', 2), layer('c', 1, 'withdrawn'), layer('d', 1)]
-  expect([...changedLayers(before, now)]).toEqual(['b', 'c', 'd'])
+it('a layer with another version keeps most of its tiles; one that is drawn otherwise, came or went does not', () => {
+  const layer = (id: string, version: number, status = 'published', names = ['code']) =>
+    ({ id, version, status, fields: names.map((name) => ({ name })) }) as Layer
+  const before = [layer('a', 1), layer('b', 1), layer('c', 1), layer('gone', 1), layer('wider', 1)]
+  const now = [
+    layer('a', 1),
+    layer('b', 3),
+    layer('c', 1, 'withdrawn'),
+    layer('new', 1),
+    layer('wider', 2, 'published', ['code', 'name']),
+  ]
+  const { republished, others } = changesBetween(before, now)
+  expect(republished).toEqual([{ id: 'b', since: 1 }])
+  expect([...others]).toEqual(['c', 'new', 'wider', 'gone'])
 })
 
 it('a distance field is more than three quarters inside, less outside', () => {

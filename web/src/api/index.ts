@@ -18,12 +18,27 @@ import type {
 } from './types'
 
 export * from './types'
+export { listen, onChange, streamState } from './changes'
 export { connection, isAbort, Problem, Unreachable, whenUnknown } from './http'
 
 // ---- what the map holds
 
 export async function listLayers(): Promise<Layer[]> {
   return (await send<{ layers: Layer[] }>('GET', '/api/v1/layers')).layers
+}
+
+/** The tiles `[zoom, column, row]` that differ from those of version `since`; all of the zooms in `everywhere`. */
+export function changedSquares(
+  layer: string,
+  ask: { since: number; min_zoom: number; max_zoom: number },
+): Promise<{ version: number; everywhere: number[]; squares: [number, number, number][] }> {
+  return send('GET', `/api/v1/layers/${encodeURIComponent(layer)}/squares`, { query: ask })
+}
+
+/** Where the tiles of a source are now; `url` is the address its style gives. */
+export function readTileAddress(url: string): Promise<{ tiles: string[] }> {
+  const { pathname, search } = new URL(url, location.href)
+  return send('GET', pathname + search)
 }
 
 export async function listThemes(): Promise<Theme[]> {
@@ -126,8 +141,6 @@ export interface ActAsk {
 export function actOnEvent(id: number, ask: ActAsk): Promise<CityEvent> {
   return send('POST', `/api/v1/events/${id}/actions`, { json: ask })
 }
-
-export const EVENT_STREAM = '/api/v1/events/stream'
 
 // ---- stations
 

@@ -15,7 +15,7 @@ const known = reactive(new Map<number, CityEvent>())
 /** Ids that arrived while the page was watching, for a short while. */
 export const fresh = reactive(new Set<number>())
 export const filter = ref<Filter>('open')
-export const stream = ref<'off' | 'connecting' | 'live'>('off')
+export const stream = computed(() => (isLoggedIn.value ? api.streamState.value : 'off'))
 export const more = ref<string | null>(null)
 export const loading = ref(false)
 
@@ -60,46 +60,17 @@ export async function loadEvents(after?: string): Promise<void> {
   }
 }
 
-let source: EventSource | null = null
-let again: ReturnType<typeof setTimeout> | undefined
-
-/** The browser reconnects by itself and says what it saw last; only a refusal ends the stream, and is retried slowly. */
-function listen(): void {
-  source?.close()
-  stream.value = 'connecting'
-  source = new EventSource(api.EVENT_STREAM)
-  source.addEventListener('open', () => {
-    stream.value = 'live'
-    void loadEvents() // what happened before the stream stood
+/** Follows the account: cases are for people who logged in. */
+export function followEvents(): void {
+  api.onChange('open', () => {
+    if (isLoggedIn.value) void loadEvents() // what happened before the stream stood
   })
-  source.addEventListener('event', (message) => {
-    take(JSON.parse((message as MessageEvent<string>).data) as CityEvent, true)
-  })
-  source.addEventListener('error', () => {
-    stream.value = 'connecting'
-    if (source?.readyState === EventSource.CLOSED) again = setTimeout(listen, 15_000)
-  })
+  api.onChange('event', (event) => take(event as CityEvent, true))
+  watch(isLoggedIn, forget)
 }
 
-function stop(): void {
-  clearTimeout(again)
-  source?.close()
-  source = null
-  stream.value = 'off'
+function forget(): void {
   known.clear()
   fresh.clear()
   more.value = null
-}
-
-/** Follows the account: cases are for people who logged in. */
-export function followEvents(): void {
-  watch(
-    isLoggedIn,
-    (loggedIn) => {
-      stop()
-      if (!loggedIn) return
-      listen()
-    },
-    { immediate: true },
-  )
 }

@@ -1,24 +1,50 @@
-/** Watches for layers published anew: their tiles are asked for again without reloading the page. */
+/** Watches for layers published anew: what changed of their tiles is asked for again without reloading the page. */
 import * as api from '@/api'
-import { drawStyle, renewTiles } from '@/map/city-map'
-import { changedLayers } from './changes'
+import { drawStyle, freshenTiles, renewTiles } from '@/map/city-map'
+import { changesBetween } from './changes'
 import { catalogue } from './state'
 
+/** In case nothing is heard of a change, as behind a proxy that holds streams back. */
 const EVERY_MS = 60_000
 
 let timer: ReturnType<typeof setInterval> | undefined
+let looking: Promise<void> | null = null
+let isLate = false
 
 export function followVersions(): void {
-  timer ??= setInterval(() => void look().catch(() => undefined), EVERY_MS)
+  if (timer) return
+  timer = setInterval(() => !document.hidden && look(), EVERY_MS)
+  api.onChange('layer', look)
+  api.onChange('open', look) // what was published before the stream stood
 }
 
-async function look(): Promise<void> {
-  if (document.hidden) return
+/** Looks once; again afterwards if something was told meanwhile. */
+function look(): void {
+  if (looking) {
+    isLate = true
+    return
+  }
+  looking = compare()
+    .catch(() => undefined)
+    .finally(() => {
+      looking = null
+      if (isLate) {
+        isLate = false
+        look()
+      }
+    })
+}
+
+async function compare(): Promise<void> {
   const before = catalogue.value
   const layers = await api.listLayers()
-  const changed = changedLayers(before.layers, layers)
-  if (changed.size === 0) return
-  catalogue.value = { ...before, layers, themes: await api.listThemes() }
-  await drawStyle()
-  renewTiles((id) => changed.has(id))
+  const { republished, others } = changesBetween(before.layers, layers)
+  if (others.size > 0) {
+    catalogue.value = { ...before, layers, themes: await api.listThemes() }
+    await drawStyle()
+    renewTiles((id) => others.has(id) || republished.some((layer) => layer.id === id))
+  } else if (republished.length > 0) {
+    catalogue.value = { ...before, layers }
+    await freshenTiles(republished)
+  }
 }

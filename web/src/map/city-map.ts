@@ -60,6 +60,8 @@ export function makeMap({ container, ...camera }: Start): MapLibreMap {
     localIdeographFontFamily: FONTS_OF_THIS_COMPUTER,
     maxPitch: 70,
     maxZoom: 21,
+    // A tile out of view would come back as it was, whatever was published meanwhile. The browser keeps it anyway.
+    maxTileCacheSize: 0,
     fadeDuration: 120,
   })
   map.addControl(new ScaleControl({ maxWidth: 110 }), 'bottom-left')
@@ -182,6 +184,51 @@ export function renewTiles(ofLayer: (id: string) => boolean): void {
     const source = map.getSource<VectorTileSource>(name)
     if (source?.type === 'vector' && source.url) source.setUrl(source.url)
   }
+}
+
+/** Zooms of tiles that may be in view at once, further out than the map's and further in: a tilted view has several. */
+const ZOOMS_OUT = 5
+const ZOOMS_IN = 1
+const FINEST_TOLD = 18
+
+/** Asks again for those tiles in view that differ from the version they were drawn from. */
+export async function freshenTiles(layers: readonly { id: string; since: number }[]): Promise<void> {
+  const map = cityMap.value
+  if (!map || !assembled) return
+  const zoom = Math.floor(map.getZoom())
+  const ask = {
+    min_zoom: Math.min(Math.max(zoom - ZOOMS_OUT, 0), FINEST_TOLD),
+    max_zoom: Math.min(Math.max(zoom + ZOOMS_IN, 0), FINEST_TOLD),
+  }
+  const told = await Promise.all(
+    layers.map(async ({ id, since }) => ({ id, ...(await api.changedSquares(id, { since, ...ask })) })),
+  )
+  for (const [name, ids] of layersBySource(assembled)) {
+    const changed = told.filter(({ id }) => ids.has(id))
+    const source = map.getSource<VectorTileSource>(name)
+    if (changed.length === 0 || source?.type !== 'vector' || !source.url) continue
+    // Not by `setTiles`, which would throw every tile away.
+    source.tiles = (await api.readTileAddress(source.url)).tiles
+    const everywhere = changed.some((layer) => layer.everywhere.length > 0)
+    const squares = changed.flatMap((layer) => layer.squares.map(([z, x, y]) => ({ z, x, y })))
+    const refresh = () => {
+      if (map.getSource(name) === source) map.refreshTiles(name, everywhere ? undefined : squares)
+    }
+    refresh()
+    // What was on its way when the version came may still be the old tile.
+    if (!map.isSourceLoaded(name)) map.once('idle', refresh)
+  }
+}
+
+function layersBySource(style: StyleSpecification): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const drawn of style.layers) {
+    const layer = layerOf(drawn)
+    if (layer === null || !('source' in drawn)) continue
+    const name = String(drawn.source)
+    found.set(name, (found.get(name) ?? new Set()).add(layer))
+  }
+  return found
 }
 
 watch(scheme, () => void drawStyle().catch(tellProblem))

@@ -1,6 +1,7 @@
 /** What the page asks for when it opens, and again after the service was lost. */
-import { connection } from '@/api'
-import { recognise } from '@/account/state'
+import { watch } from 'vue'
+import { connection, listen } from '@/api'
+import { recognise, session } from '@/account/state'
 import { followVersions } from '@/layers/versions'
 import { loadCatalogue } from '@/layers/state'
 import { drawStyle } from '@/map/city-map'
@@ -8,6 +9,12 @@ import { loadStations } from '@/stations/state'
 import { tellProblem } from './notice'
 
 const WAIT_MS = 8000
+
+/** The stream tells what the one who is logged in may see. */
+watch(
+  () => session.account?.name,
+  (name) => name && listen(),
+)
 
 let again: ReturnType<typeof setTimeout> | undefined
 
