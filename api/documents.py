@@ -37,6 +37,20 @@ class FieldDocument(Document):
     in_tiles: bool
 
 
+class OriginDocument(Document):
+    """How coordinates came to be what they are."""
+
+    system: str
+    """Reference system of the source: code and name, or the name of a local system."""
+    evidence: TextDocument
+    is_assumed: bool
+    """True if it was worked out from the numbers and nobody states it."""
+    transform: TextDocument
+    error_m: float | None
+    """The transform's stated error; None where nobody states one."""
+    file: str
+
+
 class LayerDocument(Document):
     id: str
     title: TextDocument
@@ -59,6 +73,8 @@ class LayerDocument(Document):
     published_at: datetime | None
     description: TextDocument
     source: str | None
+    origins: list[OriginDocument]
+    """How the coordinates of the current version came to be."""
     fields: list[FieldDocument]
 
 
@@ -76,6 +92,7 @@ class VersionDocument(Document):
     removed: int
     note: str
     boxes: list[tuple[float, float, float, float]]
+    origins: list[OriginDocument]
 
 
 class VersionsDocument(Document):
@@ -254,6 +271,8 @@ class CollectionDocument(Document):
     extent: ExtentDocument | None = None
     links: list[LinkDocument]
     version: int
+    origins: list[OriginDocument]
+    """How the coordinates came to be, with their stated error (not part of the standard)."""
 
 
 class CollectionsDocument(Document):

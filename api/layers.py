@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -17,7 +17,7 @@ from layers import publish
 from layers.access import Scope, Viewer, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
-from layers.model import LAYER_ID, Layer, Version
+from layers.model import LAYER_ID, Layer, Origin, Version
 from layers.moments import NOW, AsOf
 from themes.catalogue import themes_of
 
@@ -143,6 +143,7 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
         "published_at": layer.published_at,
         "description": text(layer.description),
         "source": layer.source,
+        "origins": origin_documents(layer.origins),
         "fields": [
             {
                 "name": field.name,
@@ -176,4 +177,20 @@ def _version_document(version: Version, viewer: Viewer) -> Mapping[str, Any]:
         "removed": version.removed,
         "note": version.note,
         "boxes": [list(box) for box in version.boxes],
+        "origins": origin_documents(version.origins),
     }
+
+
+def origin_documents(origins: Sequence[Origin]) -> list[Mapping[str, Any]]:
+    """How coordinates came to be, as it travels."""
+    return [
+        {
+            "system": origin.system,
+            "evidence": text(origin.evidence),
+            "is_assumed": origin.is_assumed,
+            "transform": text(origin.transform),
+            "error_m": origin.error_m,
+            "file": origin.file,
+        }
+        for origin in origins
+    ]

@@ -16,7 +16,7 @@ from api.documents import (
     ConformanceDocument,
     LandingPageDocument,
 )
-from api.layers import LayerId, scope_of
+from api.layers import LayerId, origin_documents, scope_of
 from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS, json_only
 from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
@@ -160,6 +160,7 @@ def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any
             link(f"{root}/tiles/{layer.id}.json", "alternate", title="TileJSON"),
         ],
         "version": layer.version,
+        "origins": origin_documents(layer.origins),
     }
     if layer.bounds is not None:
         told["extent"] = {"spatial": {"bbox": [list(layer.bounds)], "crs": CRS84}}

@@ -20,7 +20,7 @@ from pyproj.transformer import TransformerGroup
 
 from gis.errors import UnknownCrs
 from gis.gauss import Guess, gauss_epsg, guess_gauss
-from gis.offsets import FRAMES, Frame, from_cgcs2000, is_place, to_cgcs2000
+from gis.offsets import FRAMES, INVERSE_ERROR_M, Frame, from_cgcs2000, is_place, to_cgcs2000
 
 __all__ = [
     "CGCS2000",
@@ -36,6 +36,7 @@ __all__ = [
     "read_crs",
     "reproject",
     "route",
+    "route_in_frame",
     "to_cgcs2000",
 ]
 
@@ -145,6 +146,20 @@ def route(source: CRS, target: CRS = CGCS2000) -> Route:
             error_m + _ALIGNED_ERROR_M,
         )
     return Route("基准转换未知，未改正", "datum shift unknown and left out", None)
+
+
+def route_in_frame(source: CRS, frame: Frame | None) -> Route:
+    """As `route` to CGCS2000, with the map offset taken away that `frame` names; the errors add up."""
+    by = route(source)
+    if frame not in ("gcj02", "bd09"):
+        return by
+    name = "GCJ-02" if frame == "gcj02" else "BD-09"
+    return Route(
+        f"{by.zh}；按公开公式去除 {name} 偏移（反算误差小于 {INVERSE_ERROR_M:g} m，原图精度未知）",
+        f"{by.en}; the offset of {name} is taken away by the published formula (undone to"
+        f" {INVERSE_ERROR_M:g} m; how good the map itself is, is not known)",
+        None if by.error_m is None else by.error_m + INVERSE_ERROR_M,
+    )
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from gis.crs import CGCS2000, route
+from gis.crs import CGCS2000, route_in_frame
 from importers.errors import EmptyFile
 from importers.geometry import Target
 from importers.keys import SeenKeys
@@ -28,6 +28,7 @@ from layers.db import Database
 from layers.errors import OneMapError
 from layers.import_runs import RunEnd, begin_run, end_run
 from layers.model import BoundingBox, Difference, Layer, Version
+from layers.origins import origin_json
 from layers.publish import Batch, Staged, discard, publish, stage
 from layers.staged_runs import Compared, compare_stage
 
@@ -265,7 +266,18 @@ async def _compare(
 def _record(outcomes: list[_Outcome]) -> dict[str, Any]:
     """What is kept with the versions that come of the delivery."""
     drafts = [_report(work, outcome) for outcome in outcomes for work in outcome.works]
-    return drafts[0].to_json() | {"parts": [draft.to_json() for draft in drafts]}
+    return drafts[0].to_json() | {
+        "parts": [draft.to_json() for draft in drafts],
+        "origins": {outcome.layer.id: _origins(outcome, outcomes) for outcome in outcomes},
+    }
+
+
+def _origins(outcome: _Outcome, outcomes: Sequence[_Outcome]) -> list[dict[str, Any]]:
+    """How the coordinates of a layer's rows came to be; lines between points have those of the points."""
+    takes_ends = any(work.part.needs_nodes for work in outcome.works)
+    points = [one for one in outcomes if takes_ends and one.layer.id == NODE]
+    found = [_report(work, one).origin for one in points or [outcome] for work in one.works]
+    return [origin_json(origin) for origin in dict.fromkeys(found) if origin is not None]
 
 
 def _conclude(outcome: _Outcome, version: Version | None) -> None:
@@ -291,6 +303,7 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
     crs_found = source.crs_found
     if part.needs_nodes:
         crs_found = Found("EPSG:4490", "端点取自管点", "ends taken from the pipe points")
+    crs = CGCS2000 if part.needs_nodes else source.crs
     return ImportReport(
         file=source.title,
         layer_id=outcome.layer.id,
@@ -307,7 +320,8 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
         unmapped=part.matching.unmapped,
         encoding=source.encoding,
         crs=crs_found,
-        route=route(source.crs, CGCS2000) if source.crs is not None else None,
+        route=None if crs is None else route_in_frame(crs, source.frame),
+        crs_assumed=source.crs_assumed,
         difference=outcome.difference,
         version=outcome.version,
         seconds=work.seconds,

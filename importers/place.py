@@ -234,7 +234,7 @@ def _in_frame(source: Source, frame: Frame | None) -> Source:
         return source
     found = source.crs_found
     zh, en = f"{found.zh}；由导入者指定为 {frame} 偏移坐标", f"{found.en}; said to be shifted as {frame}"
-    return replace(source, crs_found=Found(f"{found.value} ({frame})", zh, en))
+    return replace(source, frame=frame, crs_found=Found(f"{found.value} ({frame})", zh, en))
 
 
 def first_places(source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -271,7 +271,7 @@ def _guessed(
 ) -> _Sampled:
     """`source` with the one reference system that its numbers allow; raises `UnknownPlace`."""
     if assume_degrees or not x.size or _are_degrees(source, x, y):
-        return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y)), x, y
+        return replace(source, crs=CGCS2000, crs_found=_degrees_found(x, y), crs_assumed=True), x, y
     guess = guess_gauss(x, y) if city is None else guess_gauss(x, y, home=_middle(city))
     if guess is None:
         raise _cannot_place(source, x, y)
@@ -286,7 +286,7 @@ def _guessed(
             "; with it they lie inside the city's districts, and the next zone would be some 280 km off,"
             " so it can be no other"
         )
-    source = replace(source, crs=crs, crs_found=Found(describe(crs), zh, en))
+    source = replace(source, crs=crs, crs_found=Found(describe(crs), zh, en), crs_assumed=True)
     return (_flipped(source), y, x) if guess.swapped and options.swapped is None else (source, x, y)
 
 

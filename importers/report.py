@@ -10,7 +10,7 @@ from gis.crs import Route
 from importers.rules import RULES, Severity, rule
 from importers.source import ROW_WORDS, Found, RowWord
 from layers.errors import OneMapError
-from layers.model import Difference, Text
+from layers.model import Difference, Origin, Text
 
 State = Literal["published", "unchanged", "refused", "dry_run", "stored", "staged"]
 
@@ -120,13 +120,29 @@ class ImportReport:
     row_word: RowWord = "row"
     run_id: str | None = None
     is_new_layer: bool = False
+    crs_assumed: bool = False
+
+    @property
+    def origin(self) -> Origin | None:
+        """How the coordinates came to be, as kept with the layer's version; None for what has no place."""
+        if self.crs is None or self.route is None:
+            return None
+        return Origin(
+            system=self.crs.value,
+            evidence=Text(self.crs.zh, self.crs.en),
+            is_assumed=self.crs_assumed,
+            transform=Text(self.route.zh, self.route.en),
+            error_m=self.route.error_m,
+            file=self.file,
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the layer's coordinates came to be, as kept on the layer."""
+        """How the rows' coordinates and texts came to be, as JSON values."""
         return {
             "file": self.file,
             "crs": self.crs._asdict() if self.crs else None,
+            "crs_assumed": self.crs_assumed,
             "transform": {"zh": self.route.zh, "en": self.route.en} if self.route else None,
             "error_m": self.route.error_m if self.route else None,
             "encoding": self.encoding._asdict() if self.encoding else None,

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gis.crs import CRS
+from gis.crs import CRS, Frame
 from layers.model import Text
 
 CHUNK_ROWS = 20_000
@@ -94,6 +94,10 @@ class Source:
     encoding: Found | None = None
     crs: CRS | None = None
     crs_found: Found | None = None
+    frame: Frame | None = None
+    """The offset of a web map that its coordinates are said to have."""
+    crs_assumed: bool = False
+    """True if the reference system was worked out from the numbers and nobody states it."""
     row_word: RowWord = "feature"
     cut_names: bool = False
     row_id: str | None = None

@@ -23,6 +23,7 @@ from layers.description import check, from_json, known_layers, to_json
 from layers.errors import Conflict, NotFound, OneMapError
 from layers.model import LAYER_ID, AccessLevel, BoundingBox, Layer, Version
 from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
+from layers.origins import origins_of
 from layers.tables import ensure_indexes, ensure_tables
 from layers.touched import REMEMBERED, Changes, read_touched
 
@@ -160,6 +161,7 @@ def version_of(row: RowMapping | Mapping[str, Any]) -> Version:
         note=row["note"],
         boxes=tuple(BoundingBox(*box) for box in row["boxes"]),
         report=row["report"],
+        origins=origins_of(row["origins"]),
     )
 
 
@@ -292,7 +294,7 @@ def _layer(row: RowMapping) -> Layer:
         feature_count=row["feature_count"],
         bounds=None if bounds is None else BoundingBox(*bounds),
         generalised=None if zooms is None else (zooms[0], zooms[1]),
-        provenance=row["provenance"],
+        origins=origins_of(row["origins"]),
     )
 
 

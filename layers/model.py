@@ -68,6 +68,23 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How coordinates came to be what they are: where they came from, and by what way to CGCS2000.
+
+    `system`: the source's reference system by code and name. `evidence`: how that is known; `is_assumed`:
+    worked out from the numbers, not stated by the file or a person. `error_m`: the stated error of the
+    transform in metres, None where nobody states one. `file`: as the person's file is called.
+    """
+
+    system: str
+    evidence: Text
+    is_assumed: bool
+    transform: Text
+    error_m: float | None
+    file: str
+
+
+@dataclass(frozen=True)
 class Layer:
     """What the map holds under one id, with the state of its current version.
 
@@ -105,8 +122,8 @@ class Layer:
     bounds: BoundingBox | None = None
     generalised: tuple[int, int] | None = None
     """First and last zoom for which a lighter copy stands (`layers.generalise`); None: every row is drawn."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """How the coordinates came to be: source CRS, transform, stated error in metres, file."""
+    origins: tuple[Origin, ...] = ()
+    """How the coordinates of the current version came to be; empty where nobody said."""
 
     def field(self, name: str) -> Field | None:
         """The field called `name`, or None."""
@@ -119,7 +136,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Version:
-    """One published state of a layer. `boxes` cover what changed against the version before."""
+    """One published state of a layer. `boxes` cover what changed against the version before.
+
+    `origins`: how the coordinates of all its rows came to be, not only of those that changed.
+    """
 
     layer_id: str
     number: int
@@ -131,6 +151,7 @@ class Version:
     note: str = ""
     boxes: tuple[BoundingBox, ...] = ()
     report: Mapping[str, Any] = field(default_factory=dict)
+    origins: tuple[Origin, ...] = ()
 
 
 class Difference(NamedTuple):

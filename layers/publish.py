@@ -33,8 +33,9 @@ from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
 from layers.generalise import changed_copies, copy_before, generalise, tidy
-from layers.model import Difference, Layer, Version
+from layers.model import Difference, Layer, Origin, Version
 from layers.notices import LAYER_CHANNEL, notify
+from layers.origins import following, origin_json
 from layers.parts import in_part, refuse_elsewhere, refuse_moved, refuse_outside_part
 from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
@@ -87,8 +88,8 @@ async def publish(
     """Makes the staged rows the next version of their layers, all in one transaction.
 
     A layer whose delivery changes nothing gets no version. `report` is kept with each version; its
-    member `provenance` becomes the layer's. `partial` and `within` as in `compare`. The stages are gone
-    afterwards. Raises `Conflict` if a stage no longer fits its layer.
+    member `origins` says how the coordinates came to be (`layers.origins`). `partial` and `within` as in
+    `compare`. The stages are gone afterwards. Raises `Conflict` if a stage no longer fits its layer.
     """
     deliveries = [staged] if isinstance(staged, Staged) else list(staged)
     async with db.begin(timeout_ms=0) as connection:
@@ -174,8 +175,8 @@ async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Ver
                 version=number,
             )
         source = await _restored(connection, layer, number)
-        provenance = await _provenance_at(connection, layer_id, number)
-        report = {"rolled_back_to": number, "provenance": provenance}
+        origins = {layer_id: await _origins_at(connection, layer_id, number)}
+        report = {"rolled_back_to": number, "origins": origins}
         changes = await find_changes(
             connection, source, rows_table(layer), partial=False, name=temporary_name()
         )
@@ -262,12 +263,12 @@ async def _restored(connection: AsyncConnection, layer: Layer, number: int) -> T
     return source
 
 
-async def _provenance_at(connection: AsyncConnection, layer_id: str, number: int) -> dict[str, Any]:
+async def _origins_at(connection: AsyncConnection, layer_id: str, number: int) -> list[Any]:
     table = schema.layer_version
     found = await connection.scalar(
-        select(table.c.report["provenance"]).where(table.c.layer_id == layer_id, table.c.number == number)
+        select(table.c.origins).where(table.c.layer_id == layer_id, table.c.number == number)
     )
-    return dict(found or {})
+    return list(found or [])
 
 
 async def _changes(
@@ -324,8 +325,10 @@ async def _apply(
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
     zooms = await generalise(connection, layer)
     copies = await changed_copies(connection, layer, before, zooms, changes)
+    delivered = difference.changed + difference.removed + difference.unchanged
+    origins = following(layer.origins, report, layer.id, joins=layer.feature_count > delivered)
     version = await _record(
-        connection, layer, difference, number, zooms=zooms, by=by, note=note, report=report
+        connection, layer, difference, number, zooms=zooms, origins=origins, by=by, note=note, report=report
     )
     await keep_touched(connection, layer.id, number, touched_squares(spots, copies))
     return version
@@ -410,11 +413,13 @@ async def _record(
     number: int,
     *,
     zooms: tuple[int, int] | None,
+    origins: Sequence[Origin],
     by: str,
     note: str,
     report: Mapping[str, Any],
 ) -> Version:
     """Writes the version and the layer's new state, and tells the other processes."""
+    told = [origin_json(one) for one in origins]
     made = await connection.execute(
         insert(schema.layer_version)
         .values(
@@ -429,6 +434,7 @@ async def _record(
             note=note,
             boxes=[list(box) for box in difference.boxes],
             report=dict(report),
+            origins=told,
         )
         .returning(schema.layer_version)
     )
@@ -440,9 +446,8 @@ async def _record(
         "feature_count": layer.feature_count + difference.added - difference.removed,
         "bounds": await _bounds(connection, layer),
         "generalised": None if zooms is None else list(zooms),
+        "origins": told,
     }
-    if "provenance" in report:
-        state["provenance"] = report["provenance"]
     await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(state))
     await notify(connection, LAYER_CHANNEL, layer.id, number)
     return version

@@ -63,7 +63,13 @@ layer = Table(
     Column("feature_count", BigInteger, nullable=False, server_default="0"),
     Column("bounds", ARRAY(Double), comment="west, south, east, north, EPSG:4490"),
     Column("generalised", ARRAY(SmallInteger), comment="first and last zoom drawn from the lighter copy"),
-    Column("provenance", JSONB, nullable=False, server_default=text("'{}'")),
+    Column(
+        "origins",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="how the coordinates came to be: layers.origins",
+    ),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),
     CheckConstraint("status IN ('empty', 'published', 'withdrawn')", name="status"),
@@ -82,6 +88,13 @@ layer_version = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("boxes", JSONB, nullable=False, server_default=text("'[]'"), comment="changed boxes, EPSG:4490"),
     Column("report", JSONB, nullable=False, server_default=text("'{}'"), comment="the import's report"),
+    Column(
+        "origins",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="how the coordinates came to be: layers.origins",
+    ),
 )
 
 layer_touched = Table(

@@ -17,7 +17,8 @@ from layers.access import Role
 from layers.accounts import Department, create_account, load_departments, make_key
 from layers.catalogue import get_layer, register
 from layers.db import Database
-from layers.model import Field, Layer, Text
+from layers.model import Field, Layer, Origin, Text
+from layers.origins import origin_json
 from layers.publish import Batch, publish, stage, withdraw
 from layers.readings import Reading
 
@@ -34,6 +35,15 @@ UNLIMITABLE = "Unlimitable-row"
 """In a layer that needs a login and has no district field."""
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 """When each of the two stations measured."""
+SURVEYED = Origin(
+    system="EPSG:4527 CGCS2000 / 3-degree Gauss-Kruger zone 39",
+    evidence=Text("房屋.prj 声明", "stated by 房屋.prj"),
+    is_assumed=False,
+    transform=Text("同一基准，仅换算投影", "same datum, projection arithmetic only"),
+    error_m=0.001,
+    file="房屋.shp",
+)
+"""Where the buildings came from."""
 PASSWORD = "correct horse battery"
 
 
@@ -175,7 +185,10 @@ async def build_city(url: str) -> dict[str, str]:
         for stranger in STRANGERS:
             await register(db, stranger)
         await publish(
-            db, [await stage(db, await get_layer(db, i), [_batch(CITY[i])]) for i in CITY], by="test"
+            db,
+            [await stage(db, await get_layer(db, i), [_batch(CITY[i])]) for i in CITY],
+            by="test",
+            report={"origins": {"building": [origin_json(SURVEYED)]}},
         )
         await withdraw(db, "old_site", by="test")
         await readings.add(db, [Reading(code, "pm2_5", MOMENT, 35.0) for code in ("A1", "A2")])

@@ -19,6 +19,20 @@ async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> Non
     assert "floors_total" in [field["name"] for field in told["fields"]]
 
 
+async def test_a_layer_its_version_and_its_collection_say_how_coordinates_came_to_be(
+    city_client: httpx.AsyncClient,
+) -> None:
+    layer = (await city_client.get("/api/v1/layers/building")).json()
+    (version,) = (await city_client.get("/api/v1/layers/building/versions")).json()["versions"]
+    collection = (await city_client.get("/ogc/collections/building")).json()
+    (origin,) = layer["origins"]
+    assert version["origins"] == collection["origins"] == [origin]
+    assert origin["system"].startswith("EPSG:4527")
+    assert (origin["is_assumed"], origin["error_m"], origin["file"]) == (False, 0.001, "房屋.shp")
+    assert origin["transform"]["zh"] == "同一基准，仅换算投影"
+    assert (await city_client.get("/api/v1/layers/community")).json()["origins"] == []
+
+
 @pytest.mark.parametrize(
     ("person", "visible"),
     [

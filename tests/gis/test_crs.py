@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gis.crs import CGCS2000, describe, read_crs, reproject, route
+from gis.crs import CGCS2000, describe, read_crs, reproject, route, route_in_frame
 from gis.errors import UnknownCrs
 from gis.measures import distance_m
 
@@ -111,6 +111,13 @@ def test_wgs84_is_taken_as_cgcs2000_and_says_so() -> None:
 def test_a_legacy_datum_says_how_far_off_it_may_be() -> None:
     assert (route(read_crs(2384)).error_m or 0) > 100
     assert route(read_crs(4548)).error_m == 0.001
+
+
+def test_what_was_shifted_as_on_a_web_map_says_so_with_the_error_of_undoing_it() -> None:
+    by = route_in_frame(read_crs(4490), "gcj02")
+    assert "GCJ-02" in by.zh
+    assert by.error_m == pytest.approx(0.001 + 0.0002)
+    assert route_in_frame(read_crs(4490), "wgs84") == route(read_crs(4490))
 
 
 def test_a_foreign_datum_comes_by_way_of_wgs84_and_not_a_hundred_metres_off() -> None:

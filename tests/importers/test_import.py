@@ -53,10 +53,11 @@ async def test_a_gbk_shapefile_in_gauss_coordinates_becomes_a_published_layer(
 
 async def test_the_layer_remembers_how_its_coordinates_came_to_be(database: Database, tmp_path: Path) -> None:
     await run_one(database, shapefile(tmp_path))
-    provenance = (await layer_of(database, "unit_grid")).provenance
-    assert provenance["crs"]["value"].startswith("EPSG:4527")
-    assert provenance["encoding"]["value"] == "gb18030"
-    assert provenance["error_m"] == pytest.approx(0.001)
+    (origin,) = (await layer_of(database, "unit_grid")).origins
+    assert origin.system.startswith("EPSG:4527")
+    assert (origin.is_assumed, origin.evidence.zh) == (False, "单元网格.prj 声明")
+    assert origin.error_m == pytest.approx(0.001)
+    assert origin.file == "单元网格.shp"
     assert await runs_of(database) == [("单元网格.shp", "unit_grid", "published")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -16,7 +17,8 @@ from layers.access import SYSTEM, scope_for
 from layers.catalogue import get_layer, register, versions
 from layers.db import Database
 from layers.errors import BadData, Conflict, NotFound, OneMapError
-from layers.model import Field, Layer, Text
+from layers.model import Field, Layer, Origin, Text
+from layers.origins import origin_json
 from layers.publish import (
     Batch,
     compare,
@@ -118,6 +120,11 @@ async def test_boxes_cover_the_old_and_the_new_place_and_nothing_between(databas
     assert all(box.west == box.east for box in difference.boxes)
 
 
+SURVEYED = Origin(
+    "EPSG:4527 …", Text("a.prj 声明", "stated by a.prj"), False, Text("换算", "arithmetic"), 0.001, "a.shp"
+)
+
+
 def places(*longitudes: float) -> list[shapely.Point]:
     return [shapely.Point(lon, 31.0) for lon in longitudes]
 
@@ -130,9 +137,34 @@ async def test_layers_delivered_together_come_out_together_or_not_at_all(databas
         await publish(database, [good, gone], by="li")
     assert (await get_layer(database, "one")).version == 0
     again = await stage(database, two, [batch({"code": "a"})])
-    made = await publish(database, [again, good], by="li", report={"provenance": {"source": "EPSG:4527"}})
+    report = {"origins": {"two": [origin_json(SURVEYED)]}}
+    made = await publish(database, [again, good], by="li", report=report)
     assert [(v.layer_id, v.number) for v in made] == [("one", 1), ("two", 1)]
-    assert (await get_layer(database, "two")).provenance == {"source": "EPSG:4527"}
+    assert (await get_layer(database, "two")).origins == (SURVEYED,)
+    assert [v.origins for v in made] == [(), (SURVEYED,)]
+
+
+async def test_a_version_keeps_how_all_its_rows_came_to_be_and_rolling_back_brings_it_back(
+    database: Database,
+) -> None:
+    layer = await register(database, shop_layer())
+
+    async def deliver(code: str, origin: Origin, *, partial: bool) -> None:
+        staged = await stage(database, layer, [batch({"code": code})])
+        report = {"origins": {layer.id: [origin_json(origin)]}}
+        await publish(database, staged, by="li", partial=partial, report=report)
+
+    digitised = replace(SURVEYED, system="EPSG:4490 (gcj02)", is_assumed=True, error_m=None)
+    await deliver("a", SURVEYED, partial=False)
+    await deliver("b", digitised, partial=True)
+    await deliver("c", replace(SURVEYED, file="第二批.shp"), partial=True)
+    await deliver("d", digitised, partial=False)
+    await roll_back(database, layer.id, 2, by="li")
+    found = {v.number: [(o.system, o.file) for o in v.origins] for v in await versions(database, layer.id)}
+    mine, later = (SURVEYED.system, "a.shp"), (SURVEYED.system, "第二批.shp")
+    theirs = (digitised.system, "a.shp")
+    assert found == {1: [mine], 2: [mine, theirs], 3: [theirs, later], 4: [theirs], 5: [mine, theirs]}
+    assert len((await get_layer(database, layer.id)).origins) == 2
 
 
 async def test_two_publishers_at_once_both_leave_their_work(database: Database) -> None:
