@@ -14,7 +14,7 @@ from api.context import Context, ContextDep
 from api.documents import LayerDocument, LayersDocument, ThemesDocument, VersionDocument, VersionsDocument
 from api.session import PublisherDep, ViewerDep
 from layers import publish
-from layers.access import Scope, Viewer, scopes_for
+from layers.access import Scope, Viewer, require_change, require_whole, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
 from layers.model import LAYER_ID, Layer, Origin, Version
@@ -71,24 +71,32 @@ class RollBack(BaseModel):
 
 @router.post("/layers/{layer_id}/rollback", response_model=VersionDocument)
 async def roll_back(layer_id: LayerId, wanted: RollBack, context: ContextDep, viewer: PublisherDep) -> Json:
-    """Publishes an earlier version's state as a new version (publishers)."""
+    """Publishes an earlier version's state as a new version (publishers of the layer).
+
+    A publisher who is limited to districts may, where every row that would change lies in them.
+    """
     layer = (await scope_of(context, viewer, layer_id)).layer
-    version = await publish.roll_back(context.database, layer.id, wanted.version, by=viewer.name)
+    districts = require_change(viewer, layer)
+    version = await publish.roll_back(
+        context.database, layer.id, wanted.version, by=viewer.name, districts=districts
+    )
     return Json(_version_document(version, viewer))
 
 
 @router.post("/layers/{layer_id}/withdraw", response_model=LayerDocument)
 async def withdraw(layer_id: LayerId, context: ContextDep, viewer: PublisherDep) -> Json:
-    """Hides a layer from everyone but publishers; its rows stay (publishers)."""
+    """Hides a layer from everyone but publishers; its rows stay (publishers of the whole layer)."""
     layer = (await scope_of(context, viewer, layer_id)).layer
+    require_whole(viewer, layer)
     await publish.withdraw(context.database, layer.id, by=viewer.name)
     return await _fresh(context, viewer, layer.id)
 
 
 @router.post("/layers/{layer_id}/restore", response_model=LayerDocument)
 async def restore(layer_id: LayerId, context: ContextDep, viewer: PublisherDep) -> Json:
-    """Shows a withdrawn layer again (publishers)."""
+    """Shows a withdrawn layer again (publishers of the whole layer)."""
     layer = (await scope_of(context, viewer, layer_id)).layer
+    require_whole(viewer, layer)
     await publish.restore(context.database, layer.id, by=viewer.name)
     return await _fresh(context, viewer, layer.id)
 

@@ -11,6 +11,9 @@ The rules, in order:
    a district field is seen whole when public, and not at all otherwise. Admins are never limited.
 4. `open` fields leave with the row; `internal` ones to anybody logged in; `personal` ones to the
    layer's owner department, dispatchers, publishers and admins.
+5. Publishers change layers: one of a department its own department's layers and those of nobody, one
+   without a department every layer, one with districts only rows in them, never a layer as a whole.
+   Admins change everything.
 """
 
 from __future__ import annotations
@@ -133,6 +136,43 @@ def require(viewer: Viewer, *roles: Role) -> None:
         f"one of these roles is needed: {', '.join(roles)}",
         roles=list(roles),
     )
+
+
+def require_change(viewer: Viewer, layer: Layer) -> tuple[str, ...]:
+    """The districts within which `viewer` may publish to `layer` or roll it back; empty: everywhere.
+
+    Raises `LoginNeeded` or `NotAllowed` if not at all.
+    """
+    require(viewer, "publisher")
+    if viewer.has("admin"):
+        return ()
+    if viewer.department is not None and layer.owner not in ("", viewer.department):
+        raise NotAllowed(
+            f"图层“{layer.title.zh}”由部门 {layer.owner} 主管，您所在的部门是 {viewer.department}",
+            f"layer {layer.id!r} belongs to department {layer.owner!r}, you are of {viewer.department!r}",
+            layer=layer.id,
+            owner=layer.owner,
+            department=viewer.department,
+        )
+    if viewer.districts and layer.district_field is None:
+        raise NotAllowed(
+            f"图层“{layer.title.zh}”没有区划字段，有辖区限制的账户不能发布",
+            f"layer {layer.id!r} has no district field; an account limited to districts cannot publish it",
+            layer=layer.id,
+        )
+    return viewer.districts
+
+
+def require_whole(viewer: Viewer, layer: Layer) -> None:
+    """Raises `LoginNeeded` or `NotAllowed` unless `viewer` may withdraw and restore `layer`, as a whole."""
+    districts = require_change(viewer, layer)
+    if districts:
+        raise NotAllowed(
+            f"您的辖区限于 {'、'.join(districts)}，不能撤下或恢复整个图层",
+            f"your districts are {', '.join(districts)}; a layer is withdrawn and restored as a whole",
+            layer=layer.id,
+            districts=list(districts),
+        )
 
 
 def _districts(viewer: Viewer, layer: Layer) -> tuple[str, ...] | None:

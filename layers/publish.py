@@ -160,10 +160,13 @@ def moved_on(layer: Layer, seen: int | None) -> Conflict:
     )
 
 
-async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Version:
+async def roll_back(
+    db: Database, layer_id: str, number: int, *, by: str, districts: Sequence[str] = ()
+) -> Version:
     """Publishes the state of version `number` as a new version.
 
-    Raises `NotFound` if there is no such version, `Conflict` if the layer stands as it did then.
+    Raises `NotFound` if there is no such version, `Conflict` if the layer stands as it did then,
+    `NotAllowed` if a row outside `districts`, to which the publisher is limited, would change.
     """
     async with db.begin(timeout_ms=0) as connection:
         layer = await lock_layer(connection, layer_id)
@@ -188,6 +191,7 @@ async def roll_back(db: Database, layer_id: str, number: int, *, by: str) -> Ver
             by=by,
             note=f"回退到版本 {number} / rolled back to version {number}",
             report=report,
+            districts=districts,
         )
         if version is None:
             raise Conflict(
@@ -338,12 +342,7 @@ async def _refuse_outside(
     connection: AsyncConnection, layer: Layer, source: Table, changes: Table, districts: Sequence[str]
 ) -> None:
     """Raises `NotAllowed` if a change concerns a row that is, or would be, outside `districts`."""
-    if layer.district_field is None:
-        raise NotAllowed(
-            f"图层“{layer.title.zh}”没有区划字段，有辖区限制的账户不能发布",
-            f"layer {layer.id!r} has no district field; an account limited to districts cannot publish it",
-            layer=layer.id,
-        )
+    assert layer.district_field is not None, "access.require_change lets nobody limited come so far without"
     rows = rows_table(layer)
     before, after = rows.c[layer.district_field], source.c[layer.district_field]
 

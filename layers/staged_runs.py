@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
-from layers.access import Viewer
+from layers.access import Viewer, require_change
 from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
 from layers.description import from_json, to_json
@@ -24,7 +24,7 @@ from layers.errors import Conflict, NotFound
 from layers.generalise import tidy
 from layers.import_runs import OPEN, Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
-from layers.model import BoundingBox, Difference, Version
+from layers.model import BoundingBox, Difference, Layer, Version
 from layers.parts import refuse_outside_part
 from layers.publish import compare, moved_on, publish_in
 from layers.schema import STAGE_SCHEMA
@@ -238,16 +238,16 @@ async def publish_run(
 
     `seen`: the version of each layer with which the publisher saw it compared. Raises `Conflict` if that is
     not what the run was compared with or a layer (or the part of it that the run replaces) has moved on
-    since, `NotAllowed` if a row outside the
-    viewer's districts would change.
+    since, `NotAllowed` if the viewer may not change a layer, or a row outside their districts would change.
     """
     run = await _staged_run(db, run_id, "published")
+    districts: tuple[str, ...] = ()
     for one in stages_of(run):
         layer = one.staged.layer
+        districts = require_change(viewer, await _standing_or_new(db, layer))
         if seen.get(layer.id) != one.base_version:
             raise moved_on(replace(layer, version=one.base_version), seen.get(layer.id))
         await _make_room(db, one)
-    districts = () if viewer.has("admin") else viewer.districts
     async with db.begin(timeout_ms=0) as connection:
         run = await lock_run(connection, run_id)
         if run.state != "staged":
@@ -380,6 +380,12 @@ async def _staged_run(db: Database, run_id: uuid.UUID, wanted: str) -> Run:
     if run.state != "staged":
         raise wrong_state(run, wanted)
     return run
+
+
+async def _standing_or_new(db: Database, layer: Layer) -> Layer:
+    """The layer as it stands, whoever's it is said to be by the delivery; a new one as it is described."""
+    async with db.connect() as connection:
+        return await find_layer(connection, layer.id) or layer
 
 
 async def _make_room(db: Database, one: Compared) -> None:

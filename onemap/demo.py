@@ -39,7 +39,7 @@ class Person(NamedTuple):
 
 PEOPLE = (
     Person("admin", "系统管理员", "admin"),
-    Person("publisher", "数据管理员", "publisher", "GH01"),
+    Person("publisher", "数据管理员", "publisher"),
     Person("dispatcher", "派遣员", "dispatcher", "CG01"),
     Person("inspector", "监督员", "inspector", "CG01"),
     Person("jinan", "金安区查看员", "viewer", districts=("341502",)),

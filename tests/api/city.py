@@ -63,7 +63,7 @@ PEOPLE = (
     Person("inspector", ("inspector",), districts=(JINAN,)),
     Person("warden", ("viewer",), department="ZJ01"),
     Person("dispatcher", ("dispatcher",), department="CG01"),
-    Person("publisher", ("publisher",), department="GH01"),
+    Person("publisher", ("publisher",)),
     Person("admin", ("admin",)),
 )
 

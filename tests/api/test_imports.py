@@ -292,6 +292,19 @@ async def test_a_publisher_of_one_district_sees_own_imports_and_publishes_there_
     assert (await desk.publish(part)).json()["state"] == "published"
 
 
+async def test_a_departments_publisher_publishes_its_own_layers_and_those_of_nobody(desk: Desk) -> None:
+    await create_account(desk.database, "planner", roles=("publisher",), department="GH01")
+    desk.headers = {"Authorization": f"Bearer {await make_key(desk.database, 'planner')}"}
+    theirs = await desk.staged(PARTS + component(JINAN, 7), layer_id="component", partial=True)
+    refused = await desk.publish(theirs)
+    assert (refused.status_code, refused.json()["owner"], refused.json()["department"]) == (
+        403,
+        "CG01",
+        "GH01",
+    )
+    assert (await desk.publish(await desk.staged(FIRST))).status_code == 200
+
+
 async def test_imports_are_listed_newest_first(desk: Desk) -> None:
     made = [await desk.begin(FIRST) for _ in range(3)]
     page = (await desk.client.get("/api/v1/imports?limit=2", headers=desk.headers)).json()

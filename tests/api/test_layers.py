@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
-from tests.api.city import CITY
+from layers.accounts import create_account, make_key
+from layers.db import Database
+from tests.api.city import CITY, JINAN
 from tests.api.conftest import City
 
 PUBLIC = {"building", "community", "component", "district", "station", "street", "unit_grid"}
@@ -85,6 +89,28 @@ async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
     assert same.status_code == 409
     none = await own_city_client.post("/api/v1/layers/building/rollback", headers=by, json={"version": 9})
     assert none.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("who", "statuses"),
+    [
+        ({"department": "ZJ01"}, (200, 200, 409)),
+        ({"department": "CG01"}, (403, 403, 403)),
+        ({"districts": (JINAN,)}, (403, 403, 409)),
+        ({"department": "ZJ01", "districts": (JINAN,)}, (403, 403, 409)),
+    ],
+)
+async def test_a_layer_is_withdrawn_and_rolled_back_by_those_it_belongs_to(
+    own_city_client: httpx.AsyncClient, own_city: City, who: dict[str, Any], statuses: tuple[int, ...]
+) -> None:
+    async with Database(own_city.url) as db:
+        await create_account(db, "li", roles=("publisher",), **who)
+        headers = {"Authorization": f"Bearer {await make_key(db, 'li')}"}
+    answers = [
+        await own_city_client.post(f"/api/v1/layers/building/{verb}", headers=headers, json=body)
+        for verb, body in (("withdraw", None), ("restore", None), ("rollback", {"version": 1}))
+    ]
+    assert tuple(answer.status_code for answer in answers) == statuses
 
 
 async def test_versions_are_told_and_who_published_them_to_accounts(
