@@ -7,7 +7,7 @@ A kept tile for an anonymous caller is answered at once. Everything else:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -57,11 +57,12 @@ from api.viewers import Viewers
 from api.web_page import WebPage
 from grid.feed import EventFeed
 from grid.locate import Locator
-from layers.catalogue import Catalogue
+from layers.catalogue import Catalogue, published_versions
 from layers.db import Database
 from layers.moments import Moments
 from layers.notices import Notices
 from tiles.server import TileServer
+from tiles.store import Stamp, TileStore
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -194,12 +195,18 @@ def _lifespan(
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncIterator[None]:
         async with (
+            AsyncExitStack() as stack,
             Database(database_url) as database,
             Notices(database) as notices,
             Catalogue(database, notices) as catalogue,
             Locator(database, notices) as locator,
             EventFeed(database, notices) as feed,
         ):
+            store = None
+            if settings.tile_store is not None:
+                file = TileStore(settings.tile_store, settings.tile_store_bytes)
+                store = await stack.enter_async_context(file)
+                await store.settle({Stamp.of(*one) for one in await published_versions(database)})
             app.openapi()  # the first question with parameters should not wait for it
             moments = Moments(database)
             app.state.context = Context(
@@ -209,7 +216,7 @@ def _lifespan(
                 catalogue,
                 moments,
                 Viewers(),
-                TileServer(database, catalogue),
+                TileServer(database, catalogue, store=store),
                 Selections(catalogue, moments),
                 locator,
                 feed,

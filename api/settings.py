@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tiles.store import DEFAULT_CAPACITY_BYTES
+
 BODY_LIMIT_BYTES = 64 * 2**20
 """Largest request body: 100,000 points to locate take 5 MB as JSON, nine photos of 5 MB in base64 take 60."""
 
@@ -26,4 +28,7 @@ class ApiSettings:
     body_limit_bytes: int = BODY_LIMIT_BYTES
     uploads: Path | None = None
     """Folder of files sent for import, the worker's too; None: none are taken."""
+    tile_store: Path | None = None
+    """File of the tiles kept on disk, shared by the server processes of a machine; None: memory only."""
+    tile_store_bytes: int = DEFAULT_CAPACITY_BYTES
     version: str = "0.1.0"

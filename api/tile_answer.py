@@ -48,7 +48,7 @@ def tile_answer(
     headers = [
         (b"etag", etag.encode()),
         (b"vary", VARY),
-        (b"x-onemap-cache", b"hit" if was_kept else b"miss"),
+        (b"x-onemap-cache", b"hit" if was_kept else b"disk" if tile.from_disk else b"miss"),
     ]
     if is_public:
         headers += (

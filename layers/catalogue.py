@@ -11,6 +11,7 @@ import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, func, select, update
@@ -63,6 +64,14 @@ async def versions(db: Database, layer_id: str) -> list[Version]:
             select(table).where(table.c.layer_id == layer_id).order_by(table.c.number.desc())
         )
         return [version_of(row) for row in found.mappings()]
+
+
+async def published_versions(db: Database) -> list[tuple[str, int, datetime]]:
+    """Layer, number and moment of every version there is."""
+    table = schema.layer_version
+    async with db.connect() as connection:
+        found = await connection.execute(select(table.c.layer_id, table.c.number, table.c.published_at))
+        return [(row.layer_id, row.number, row.published_at) for row in found]
 
 
 async def register(db: Database, layer: Layer) -> Layer:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
+
+from sqlalchemy import make_url
 
 from layers.errors import BadRequest
 
@@ -42,8 +45,17 @@ class Settings:
     """Other sites whose pages may call the service, separated by commas; `*` for all (without cookies)."""
     language: Literal["zh", "en"] = "zh"
     """Language of the command line; without it, that of `LANG`."""
+    tiles_on_disk_mb: int = 2048
+    """Room for drawn tiles in the home folder, in MB; 0 keeps them in memory only."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
+
+    def tile_store(self, database_url: str) -> Path | None:
+        """File of the tiles of a database that are kept on disk; None if none are."""
+        if self.tiles_on_disk_mb == 0:
+            return None
+        address = make_url(database_url).set(password=None).render_as_string()
+        return self.home / "tiles" / f"{blake2b(address.encode(), digest_size=6).hexdigest()}.sqlite"
 
     @property
     def uploads(self) -> Path:
@@ -87,6 +99,8 @@ def _parsed(variable: str, text: str) -> object:
             return _whole_number(variable, text, 1, 65_535)
         case "ONEMAP_WORKERS":
             return _whole_number(variable, text, 1, 64)
+        case "ONEMAP_TILES_ON_DISK_MB":
+            return _whole_number(variable, text, 0, 10**6)
         case "ONEMAP_SECURE_COOKIES":
             if text.lower() in ("1", "true", "yes"):
                 return True

@@ -34,6 +34,8 @@ class EncodedTile:
     left_out: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
     versions: tuple[int, ...] = field(default=(), compare=False)
+    from_disk: bool = field(default=False, compare=False)
+    """It was not drawn by this process (`tiles.store`)."""
 
     @property
     def is_empty(self) -> bool:

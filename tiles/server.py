@@ -6,15 +6,21 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import blake2b
+from inspect import getsource
 
 from gis.squares import Tile
+from layers import generalise, rows
 from layers.access import Scope
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.errors import BadRequest, TooMuch
+from tiles import statement as drawing
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, mercator_square
 from tiles.statement import Band, DrawStatement, band_of, compose, tile_fields
+from tiles.store import Stamp, TileStore
 
 MAX_LAYERS = 16
 """Layers in one tile; a style needs about ten, and each costs the database a scan."""
@@ -61,6 +67,25 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
     return Selection(tuple(scopes), ";".join(map(_key, scopes)), tuple(scope.version for scope in scopes))
 
 
+@cache
+def _drawing_code() -> str:
+    """Names the code that draws: after an upgrade that draws otherwise, tiles on disk are drawn anew."""
+    sources = (drawing, generalise, rows)
+    told = blake2b(digest_size=8)
+    for module in sources:
+        told.update(getsource(module).encode())
+    return told.hexdigest()
+
+
+def stamps_of(selection: Selection) -> set[Stamp]:
+    """What names the state of the database that the current versions of a selection stand in."""
+    return {
+        Stamp.of(scope.layer.id, scope.version, scope.layer.published_at)
+        for scope in selection.scopes
+        if scope.is_current and scope.layer.published_at is not None
+    }
+
+
 def _key(scope: Scope) -> str:
     """What decides how a scope is drawn. Fields and zooms too: a description can change without a version.
 
@@ -75,9 +100,17 @@ def _key(scope: Scope) -> str:
 class TileServer:
     """Draws and keeps tiles of one database. One per process."""
 
-    def __init__(self, db: Database, catalogue: Catalogue, *, cache: TileCache | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        catalogue: Catalogue,
+        *,
+        cache: TileCache | None = None,
+        store: TileStore | None = None,
+    ) -> None:
         self._db = db
         self._catalogue = catalogue
+        self._store = store
         self.cache = cache or TileCache()
         self._statements: OrderedDict[tuple[str, Frame, tuple[Band | None, ...]], DrawStatement] = (
             OrderedDict()
@@ -107,10 +140,22 @@ class TileServer:
         return renewed
 
     async def drawn(self, selection: Selection, square: Square) -> EncodedTile:
-        """The tile, drawn now unless it is in memory or being drawn. Raises `TimedOut`, `Unavailable`."""
+        """The tile, drawn now unless it is kept or being drawn. Raises `TimedOut`, `Unavailable`."""
         return await self.cache.get_or_draw(
-            (selection.key, *square.place), lambda: self._draw(selection, square), selection.versions
+            (selection.key, *square.place), lambda: self._obtain(selection, square), selection.versions
         )
+
+    async def _obtain(self, selection: Selection, square: Square) -> EncodedTile:
+        """The tile from disk if it is there and right, else drawn."""
+        if self._store is None:
+            return await self._draw(selection, square)
+        key = f"{_drawing_code()} {selection.key}"
+        found = await self._store.find(key, square.place)
+        if found is not None and self._stayed(found.versions, selection, square):
+            return replace(found, versions=selection.versions, from_disk=True)
+        tile = await self._draw(selection, square)
+        self._store.keep(key, square.place, tile, stamps_of(selection))
+        return tile
 
     def _stayed(self, versions: tuple[int, ...], selection: Selection, square: Square) -> bool:
         """Whether the square looks in the selection's versions as it does in `versions`."""

@@ -74,7 +74,8 @@ def own_database(server_url: str, template: str) -> Iterator[str]:
 def environment(database_url: str, **more: str) -> Mapping[str, str]:
     """Of a process of the product that works on `database_url`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ONEMAP_")}
-    return {**clean, "ONEMAP_DATABASE_URL": database_url, "LANG": "C.UTF-8", **more}
+    own = {"ONEMAP_DATABASE_URL": database_url, "ONEMAP_TILES_ON_DISK_MB": "0", "LANG": "C.UTF-8"}
+    return {**clean, **own, **more}
 
 
 def onemap(*arguments: str, database_url: str) -> subprocess.CompletedProcess[str]:
