@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gis.crs import Frame
 from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerStatus, Sensitivity
 from layers.staged_rows import ChangeKind
@@ -339,122 +338,6 @@ class ImportDocument(Document):
 class ImportsDocument(Document):
     imports: list[ImportDocument]
     next: str | None
-
-
-class LookedLayerDocument(Document):
-    id: str
-    title: TextDocument
-    geometry_type: str
-    is_new: bool
-    version: int
-    evidence: TextDocument
-    certainty: float | None
-    """Between 0 and 1; null for a layer of its own and for one that a person named."""
-
-
-class CandidateLayerDocument(Document):
-    id: str
-    title: TextDocument
-    certainty: float
-    evidence: TextDocument
-
-
-class EncodingDocument(Document):
-    name: str
-    evidence: TextDocument
-    certain: bool
-    candidates: list[str]
-
-
-class WhereaboutsDocument(Document):
-    crs: str
-    name: str
-    frame: Frame | None
-    swapped: bool
-    away_km: float | None
-    """From the city to the middle row; 0 in the city, null where no city is known."""
-    evidence: TextDocument
-
-
-class LookedCrsDocument(Document):
-    value: str | None
-    """As the option `crs` takes it; null where nothing could place the rows."""
-    name: str | None
-    epsg: int | None
-    evidence: TextDocument
-    certain: bool
-    swapped: bool
-    frame: Frame | None
-    carried: TextDocument | None
-    """How coordinates come from it to EPSG:4490."""
-    error_m: float | None
-    candidates: list[WhereaboutsDocument]
-
-
-class LookedColumnDocument(Document):
-    name: str
-    samples: list[str]
-    field: str | None
-    """The field it becomes, or `@x`, `@y`, `@wkt`; null: left out."""
-    evidence: TextDocument | None
-
-
-class LookedFieldDocument(Document):
-    name: str
-    title: TextDocument
-    type: str
-    unit: str | None
-    required: bool
-    is_key: bool
-    lacking: bool
-
-
-class LookTroubleDocument(Document):
-    rule: str
-    stops: bool
-    """Reading would stop at it."""
-    zh: str
-    en: str
-
-
-class LookNoteDocument(Document):
-    rule: str
-    zh: str
-    en: str
-
-
-class LookedTableDocument(Document):
-    table: str
-    """As the option `tables` names it."""
-    file: str
-    name: str
-    format: str
-    kind: Literal["rows", "readings"]
-    left_out: bool
-    rows: int | None
-    sampled: int
-    geometry: str | None
-    """As the file declares it; null for a table."""
-    layer: LookedLayerDocument | None
-    candidates: list[CandidateLayerDocument]
-    encoding: EncodingDocument | None
-    crs: LookedCrsDocument | None
-    columns: list[LookedColumnDocument]
-    fields: list[LookedFieldDocument]
-    lacking: list[str]
-    preview: dict[str, Any] | None
-    """A GeoJSON FeatureCollection of some rows, EPSG:4490."""
-    bounds: tuple[float, float, float, float] | None
-    troubles: list[LookTroubleDocument]
-    notes: list[LookNoteDocument]
-
-
-class LookDocument(Document):
-    tables: list[LookedTableDocument]
-    passed_over: list[str]
-    more: int
-    """Tables that were not looked at, because there are too many."""
-    city: tuple[float, float, float, float] | None
 
 
 class SideDocument(Document):

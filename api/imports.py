@@ -19,7 +19,8 @@ from starlette.responses import Response, StreamingResponse
 
 from api.answers import Json
 from api.context import Context, ContextDep
-from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument, LookDocument
+from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument
+from api.look_documents import LookDocument
 from api.session import PublisherDep
 from api.uploads import folder_of
 from gis.crs import Frame
