@@ -10,16 +10,18 @@ from __future__ import annotations
 import errno
 import gzip
 import shutil
+import stat
 import struct
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from importers.errors import BadFile, EmptyFile, Truncated, UnsafeArchive
+from importers.errors import EmptyFile, Locked, NotWhatItSays, Truncated, UnsafeArchive
 
 MAX_MEMBERS = 10_000
 MAX_UNPACKED = 16 * 1024**3
@@ -30,6 +32,7 @@ SMALL = 64 * 1024**2
 """Below this no ratio is suspicious."""
 BLOCK = 1024 * 1024
 PACKED = (".zip", ".gz")
+_MAGIC = {".zip": b"PK", ".gz": b"\x1f\x8b"}
 DAMAGE = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, IndexError, struct.error, OSError)
 """What `zipfile` raises for a directory that is broken: names that are no UTF-8, versions and methods nobody
 knows, offsets before the file (an OSError, see `is_damage`)."""
@@ -39,12 +42,13 @@ knows, offsets before the file (an OSError, see `is_damage`)."""
 def unpacked(path: Path) -> Iterator[list[tuple[Path, str]]]:
     """The files to read, each with the name a person knows it by: `path` itself, or what is packed in it.
 
-    Raises `UnsafeArchive` and writes nothing that stays, `Truncated` when the archive is damaged,
-    `EmptyFile` when nothing is in it.
+    Raises `UnsafeArchive` or `Locked` and writes nothing that stays, `Truncated` when the archive is damaged,
+    `NotWhatItSays` when it is none, `EmptyFile` when nothing is in it.
     """
     if path.suffix.lower() not in PACKED:
         yield [(path, path.name)]
         return
+    _check_packed(path)
     with tempfile.TemporaryDirectory(prefix="onemap-import-") as folder:
         into = Path(folder)
         if path.suffix.lower() == ".gz":
@@ -56,12 +60,28 @@ def unpacked(path: Path) -> Iterator[list[tuple[Path, str]]]:
             yield [(member, f"{path.name}/{member.relative_to(into)}") for member in _unzip(path, into)]
 
 
+def _check_packed(path: Path) -> None:
+    """Raises `NotWhatItSays` for a file that only is called so."""
+    suffix = path.suffix.lower()
+    with path.open("rb") as content:
+        head = content.read(len(_MAGIC[suffix]))
+    if head != _MAGIC[suffix][: len(head)]:
+        raise NotWhatItSays(
+            path.name,
+            f"不是 {suffix} 压缩包（文件头不符），请核对文件",
+            f"this is no {suffix} archive, whatever its name says (wrong file code)",
+            found=head.hex(),
+            expected=_MAGIC[suffix].hex(),
+        )
+
+
 def _unzip(path: Path, into: Path) -> list[Path]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir() and not _is_litter(m.filename)]
             names = [_member_name(m, path) for m in members]
             _check(members, path)
+            _check_names(members, names, path)
             packed = path.stat().st_size
             written: list[Path] = []
             total = 0
@@ -92,7 +112,7 @@ def _check(members: list[zipfile.ZipInfo], path: Path) -> None:
     """Refuses what the directory alone gives away: locked members, too many, too much."""
     locked = next((m for m in members if m.flag_bits & 0x1), None)
     if locked is not None:
-        raise BadFile(
+        raise Locked(
             path.name,
             f"压缩包加密了（{locked.filename}），请去掉密码后再导入",
             f"the archive is locked with a password ({locked.filename}); pack it without one",
@@ -117,6 +137,28 @@ def _check(members: list[zipfile.ZipInfo], path: Path) -> None:
             f"unpacking needs {claimed} bytes and the disk has {free} left",
             found=f"{claimed} bytes",
             expected=f"at most {free} bytes",
+        )
+
+
+def _check_names(members: list[zipfile.ZipInfo], names: list[str], path: Path) -> None:
+    """Refuses links to elsewhere, and members that would write over each other."""
+    link = next((n for m, n in zip(members, names, strict=True) if stat.S_ISLNK(m.external_attr >> 16)), None)
+    if link is not None:
+        raise UnsafeArchive(
+            path.name,
+            f"压缩包里的“{link}”是符号链接而不是文件，整包拒绝",
+            f"{link!r} in the archive is a symbolic link, not a file; the whole archive is refused",
+            found="a symbolic link",
+            expected="files",
+        )
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise UnsafeArchive(
+            path.name,
+            f"压缩包里有两个“{twice}”，无法判断哪个算数；请重新打包",
+            f"{twice!r} is in the archive more than once and nobody can tell which counts; pack it again",
+            found=f"{twice} {names.count(twice)} times",
+            expected="each name once",
         )
 
 

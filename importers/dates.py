@@ -52,6 +52,9 @@ def times(array: pa.Array, *, with_time: bool) -> Coerced:
     values, understood = _calendar(text, with_time)
     rest = ~understood & ~nulls(text)
     if rest.any():
+        values, serial = _with_serials(values, text, rest, with_time)
+        understood, rest = understood | serial, rest & ~serial
+    if rest.any():
         lowered = pc.utf8_lower(text)
         unknown = rest & mask_of(pc.is_in(lowered, pa.array(sorted(UNKNOWN))))
         add(mended, "value.unknown", unknown)
@@ -59,6 +62,20 @@ def times(array: pa.Array, *, with_time: bool) -> Coerced:
     if not with_time:
         add(mended, "value.reformatted", understood & ~iso)
     return Coerced(values, tuple(wrong), tuple(mended))
+
+
+def _with_serials(values: pa.Array, text: pa.Array, rest: Mask, with_time: bool) -> tuple[pa.Array, Mask]:
+    """`values` with Excel's day numbers among the texts of `rest`, and where they are.
+
+    Five digits, and perhaps a fraction, are no other date.
+    """
+    written = mask_of(pc.match_substring_regex(text, r"^\d{5}(?:\.\d+)?$")) & rest
+    if not written.any():
+        return values, written
+    numbers = pc.cast(pc.if_else(pa.array(written), text, pa.scalar(None, pa.string())), pa.float64())
+    found = _serials(numbers, with_time).values
+    serial = written & ~nulls(found)
+    return pc.if_else(pa.array(serial), found, values), serial
 
 
 def _calendar(text: pa.Array, with_time: bool) -> tuple[pa.Array, Mask]:

@@ -8,6 +8,8 @@ BadData
     ├── MissingPart     a file that belongs to it is not there
     ├── Truncated       it ends before its own header says
     ├── UnsafeArchive   a packed file that would write outside, or burst
+    ├── UnsafeFile      a document that asks its reader for something (entities, other files)
+    ├── Locked          it has a password
     ├── BadEncoding     its text has no single encoding, or none that can be told
     ├── BadCoordinates  coordinates that are not numbers
     ├── UnknownPlace    its coordinates cannot be placed on the earth
@@ -58,6 +60,14 @@ class Truncated(BadFile):
 
 class UnsafeArchive(BadFile):
     """A packed file with a path that leads outside, or with more in it than may be unpacked."""
+
+
+class UnsafeFile(BadFile):
+    """A document that would have its reader unfold entities or fetch other files (XXE)."""
+
+
+class Locked(BadFile):
+    """The file is locked with a password."""
 
 
 class BadEncoding(BadFile):

@@ -8,17 +8,26 @@ from collections.abc import Sequence
 
 from importers.errors import BadTable
 from importers.source import Note
+from layers.description import MAX_FIELDS
 
+MAX_NAME = 400
+"""Characters of a column's name; what is longer is a paragraph, not a name."""
+_HIDDEN = frozenset(("Cc", "Cf"))
+"""Unicode's categories of control and format characters: nothing of them is seen, some turn text round."""
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 
 def column_names(titles: Sequence[str], file: str) -> tuple[list[str], tuple[Note, ...]]:
     """The names of a table's columns from its header row.
 
-    White space at the ends and line breaks inside go; a column without a title is called by its number.
-    Raises `BadTable` if two columns have one name, or if the row holds numbers and so is no header.
+    White space at the ends, line breaks and what cannot be seen go; a column without a title is called by
+    its number. Raises `BadTable` if two columns have one name, if there are too many or one is too long, or
+    if the row holds numbers and so is no header.
     """
-    names = [" ".join(unicodedata.normalize("NFC", title).replace("\0", "").split()) for title in titles]
+    _check_size(titles, file)
+    written = [" ".join(unicodedata.normalize("NFC", title).replace("\0", "").split()) for title in titles]
+    names = ["".join(c for c in name if unicodedata.category(c) not in _HIDDEN) for name in written]
+    notes = _cleaned(titles, written, names)
     filled = [name for name in names if name]
     if not filled:
         raise BadTable(
@@ -50,9 +59,10 @@ def column_names(titles: Sequence[str], file: str) -> tuple[list[str], tuple[Not
     for i in nameless:
         names[i] = f"column_{i + 1}"
     if not nameless:
-        return names, ()
+        return names, notes
     listed = ", ".join(str(i + 1) for i in nameless[:10])
     return names, (
+        *notes,
         Note(
             "header.nameless",
             f"第 {listed} 列没有列名，按序号命名",
@@ -60,3 +70,60 @@ def column_names(titles: Sequence[str], file: str) -> tuple[list[str], tuple[Not
             len(nameless),
         ),
     )
+
+
+def header_again(first: int, times: int) -> Note:
+    """The note of rows that repeat the header, as files put together have them; `first` is one of them."""
+    return Note(
+        "row.header",
+        f"数据中间重复的表头已略过（第 {first} 行）",
+        f"the header standing among the data again was passed over (row {first})",
+        times,
+    )
+
+
+def _check_size(titles: Sequence[str], file: str) -> None:
+    if len(titles) > MAX_FIELDS:
+        raise BadTable(
+            file,
+            f"有 {len(titles)} 列，最多 {MAX_FIELDS} 列；请只保留需要的列",
+            f"it has {len(titles)} columns and {MAX_FIELDS} at most can be read; leave out the others",
+            found=f"{len(titles)} columns",
+            expected=f"at most {MAX_FIELDS}",
+        )
+    long = next((i for i, title in enumerate(titles) if len(title) > MAX_NAME), None)
+    if long is not None:
+        size, shown = len(titles[long]), titles[long][:20]
+        raise BadTable(
+            file,
+            f"第 {long + 1} 列的列名有 {size} 个字符（“{shown}…”），最多 {MAX_NAME} 个",
+            f"the name of column {long + 1} has {size} characters ({shown!r}…); {MAX_NAME} at most",
+            found=f"{size} characters",
+            expected=f"at most {MAX_NAME}",
+        )
+
+
+def _cleaned(titles: Sequence[str], written: Sequence[str], names: Sequence[str]) -> tuple[Note, ...]:
+    """What was taken out of the names."""
+    notes = []
+    if titles and titles[0].startswith("\ufeff"):
+        notes.append(
+            Note(
+                "header.mark", "第一个列名前多余的字节顺序标记已去掉", "a second byte order mark was dropped"
+            )
+        )
+    hidden = [
+        n
+        for i, (w, n) in enumerate(zip(written, names, strict=True))
+        if n != (w.removeprefix("\ufeff") if i == 0 else w)
+    ]
+    if hidden:
+        notes.append(
+            Note(
+                "header.control",
+                f"列名中看不见的控制字符已去掉：{'、'.join(hidden[:10])}",
+                f"characters that cannot be seen were taken out of column names: {', '.join(hidden[:10])}",
+                len(hidden),
+            )
+        )
+    return tuple(notes)

@@ -53,6 +53,14 @@ _BESIDE = frozenset((".txt", ".json"))
 """Kinds that are data when a person names them, and mostly something else beside other files."""
 _OTHER_KINDS = {
     ".xls": ("旧版 Excel（.xls），请另存为 .xlsx", "an old Excel workbook (.xls); save it as .xlsx"),
+    ".zip": (
+        "压缩包里的压缩包（.zip），请先解开一层",
+        "an archive inside an archive; unpack the outer one first",
+    ),
+    ".gz": (
+        "压缩包里的压缩包（.gz），请先解开一层",
+        "an archive inside an archive; unpack the outer one first",
+    ),
     ".rar": ("RAR 压缩包，请改用 .zip", "a RAR archive; pack it as .zip"),
     ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
     ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
@@ -81,7 +89,7 @@ def opened(
                 raise UnknownKind(
                     path.name, "文件不存在", "there is no such file", found="nothing", expected="a file"
                 )
-            _check_not_empty(path)
+            _check_not_empty(path, path.name)
             members = stack.enter_context(unpacked(path))
             sources += _sources(members, options, path, beside, passed_over)
         yield sources
@@ -146,7 +154,7 @@ def _sources(
                 passed_over(member)
     found: list[Source] = []
     for member, name in wanted:
-        _check_not_empty(member)
+        _check_not_empty(member, name)
         found += _read(member, name, options)
     return found
 
@@ -191,8 +199,8 @@ def _unknown(path: Path, file: str) -> BadFile:
     )
 
 
-def _check_not_empty(path: Path) -> None:
+def _check_not_empty(path: Path, file: str) -> None:
     if path.is_file() and path.stat().st_size == 0:
         raise EmptyFile(
-            path.name, "是空文件（0 字节）", "the file is empty (0 bytes)", found="0 bytes", expected="data"
+            file, "是空文件（0 字节）", "the file is empty (0 bytes)", found="0 bytes", expected="data"
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
@@ -20,8 +21,10 @@ from gis.crs import CGCS2000, CRS, Frame, Guess, describe, guess_gauss, read_crs
 from gis.errors import UnknownCrs
 from importers.coerce import numbers
 from importers.errors import NoGeometry, UnknownPlace
+from importers.masks import mask_of
 from importers.names import folded
 from importers.options import ImportOptions
+from importers.shapes_read import from_wkt
 from importers.source import Chunk, Found, Geometries, Note, Source, Trouble
 from layers.model import BoundingBox
 
@@ -160,6 +163,7 @@ def _point_chunk(chunk: Chunk, columns: Columns) -> Chunk:
     y, y_wrong = numbers(chunk.columns[columns.y])
     wrong = x_wrong | y_wrong
     there = np.isfinite(x) & np.isfinite(y)
+    wrong |= ~there & _is_written(chunk.columns[columns.x]) & _is_written(chunk.columns[columns.y])
     points = np.full(len(chunk), None, dtype=object)
     points[there] = shapely.points(x[there], y[there])
     troubles = []
@@ -169,11 +173,18 @@ def _point_chunk(chunk: Chunk, columns: Columns) -> Chunk:
             Trouble(
                 int(chunk.rows[position]),
                 "geometry.not_a_number",
-                f"坐标不是数字：{'，'.join(values)}",
-                f"the coordinates are not numbers: {', '.join(values)}",
+                f"坐标不是数字：{'，'.join(values)}；应为十进制数，如 116.5012",
+                f"the coordinates are not numbers: {', '.join(values)}; expected are decimals like 116.5012",
             )
         )
     return _kept(chunk, columns, points, ~wrong, troubles)
+
+
+def _is_written(array: pa.Array) -> NDArray[np.bool_]:
+    """The cells of text in which something stands; a column of numbers has none."""
+    if not pa.types.is_string(array.type):
+        return np.zeros(len(array), dtype=bool)
+    return mask_of(pc.not_equal(pc.utf8_trim_whitespace(array), ""))
 
 
 def _wkt_chunk(chunk: Chunk, column: str) -> Chunk:
@@ -183,14 +194,14 @@ def _wkt_chunk(chunk: Chunk, column: str) -> Chunk:
     texts = [
         None if t is None else re.sub(r"^\s*SRID=\d+;", "", str(t)) for t in chunk.columns[column].to_pylist()
     ]
-    shapes = np.asarray(shapely.from_wkt(np.array(texts, dtype=object), on_invalid="ignore"), dtype=object)
-    wrong = np.array([t is not None for t in texts], dtype=bool) & shapely.is_missing(shapes)
+    shapes, unread, curved = from_wkt(np.array(texts, dtype=object))
+    wrong = unread | curved
     troubles = [
         Trouble(
             int(chunk.rows[position]),
             "geometry.unreadable",
-            f"WKT 无法解析：{str(texts[position])[:40]}",
-            f"the WKT cannot be read: {str(texts[position])[:40]}",
+            f"WKT {'带圆弧，请转为折线' if curved[position] else '无法解析'}：{str(texts[position])[:40]}",
+            f"the WKT {'has arcs' if curved[position] else 'cannot be read'}: {str(texts[position])[:40]}",
         )
         for position in np.flatnonzero(wrong)
     ]
@@ -225,6 +236,7 @@ def _with_crs(
     source, x, y = _axes(source, x, y, options)
     if x.size:
         _check_fit(source, x, y)
+        _check_not_degrees(source, x, y, options)
     return _in_frame(source, options.frame)
 
 
@@ -379,6 +391,29 @@ def _check_fit(source: Source, x: NDArray[np.float64], y: NDArray[np.float64]) -
         " Say the right one by `crs`",
         found=_ranges(x, y),
         expected=f"coordinates in {describe(source.crs)}",
+    )
+
+
+def _check_not_degrees(
+    source: Source, x: NDArray[np.float64], y: NDArray[np.float64], options: ImportOptions
+) -> None:
+    """Raises `UnknownPlace` for degrees of China under a projected system that a file states, not a person.
+
+    Where such a system holds the whole world (Web Mercator) they would lie off the coast of Africa, and fit.
+    """
+    assert source.crs is not None
+    in_china = _share(_within(x, _CHINA_LON) & _within(y, _CHINA_LAT))
+    if options.crs is not None or not source.crs.is_projected or in_china < _MOST:
+        return
+    raise UnknownPlace(
+        source.title,
+        f"所声明的坐标系（{describe(source.crs)}）以米为单位，而数值是经纬度：{_ranges(x, y)}。"
+        "请用 crs 指定，如 crs=EPSG:4490",
+        f"the reference system stated, {describe(source.crs)}, is in metres, and the numbers are longitude"
+        f" and latitude: {_ranges(x, y)}. Say the right one by `crs`, for example crs=EPSG:4490",
+        found=_ranges(x, y),
+        expected=f"coordinates in {describe(source.crs)}",
+        suggestion="EPSG:4490",
     )
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from importers.encoding import find_encoding, known_encoding, with_byte_order_mark
 from importers.errors import BadEncoding, BadTable, EmptyFile, Unreadable
-from importers.header import column_names
+from importers.header import column_names, header_again
+from importers.masks import mask_of, nulls
 from importers.options import ImportOptions
 from importers.source import Chunk, Found, Note, Source, Trouble
 
@@ -35,11 +36,12 @@ _HEAD = 256 * 1024
 
 
 class _Shape(NamedTuple):
-    """How the text is cut into cells."""
+    """How the text is cut into cells; `titles` are the header's cells as written."""
 
     encoding: str
     delimiter: str
     names: list[str]
+    titles: list[str]
 
 
 def delimited_source(path: Path, file: str, options: ImportOptions) -> Source:
@@ -59,7 +61,7 @@ def delimited_source(path: Path, file: str, options: ImportOptions) -> Source:
             expected="two columns or more",
         )
     names, notes = column_names(titles, file)
-    shape = _Shape(found.value, delimiter, names)
+    shape = _Shape(found.value, delimiter, names, titles)
     return Source(
         path=path,
         file=file,
@@ -87,7 +89,24 @@ def _encoding(path: Path, file: str, options: ImportOptions) -> Found:
                 expected="gbk, utf-8, …",
             )
         return Found(said, "由导入者指定", "said by the importer")
+    if marked is None:
+        _refuse_unmarked_utf16(path, file)
     return marked or find_encoding(file, lambda: _blocks(path), lambda: _lines(path))
+
+
+def _refuse_unmarked_utf16(path: Path, file: str) -> None:
+    """Raises `BadEncoding` for text of two bytes a character that does not say so: many bytes are 0."""
+    with path.open("rb") as content:
+        head = content.read(4096)
+    if len(head) < 8 or max(head[0::2].count(0), head[1::2].count(0)) * 4 < len(head):
+        return
+    raise BadEncoding(
+        file,
+        "文字像是没有字节顺序标记的 UTF-16；请另存为 UTF-8 后再导入",
+        "its text looks like UTF-16 without a byte order mark; save it as UTF-8",
+        found="a zero in every second byte",
+        expected="UTF-8, GBK, or UTF-16 with its mark",
+    )
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -104,7 +123,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _head(path: Path, encoding: str) -> str:
     with path.open("rb") as content:
         text = content.read(_HEAD).decode(encoding, errors="replace")
-    return text.lstrip("\ufeff").replace("\0", "")
+    # of the mark in front only one is meant; another is a fault, which `column_names` tells
+    return (text if encoding == "utf-8-sig" else text.removeprefix("\ufeff")).replace("\0", "")
 
 
 def _delimiter(head: str) -> str:
@@ -118,12 +138,15 @@ def _delimiter(head: str) -> str:
 def _read(path: Path, file: str, shape: _Shape, rows: int) -> Iterator[Chunk]:
     """The records in chunks of about `rows`. Numbers count records, the header being the first."""
     skipped: list[Trouble] = []
+    unclosed: list[int] = []
 
     def skip(row: Any) -> str:
         expected, actual = int(row.expected_columns), int(row.actual_columns)
         if not (row.text or "").strip():
             skipped.append(Trouble(int(row.number), "row.blank", "", ""))
         else:
+            if (row.text or "").count('"') % 2:
+                unclosed.append(int(row.number))
             skipped.append(
                 Trouble(
                     int(row.number),
@@ -139,13 +162,17 @@ def _read(path: Path, file: str, shape: _Shape, rows: int) -> Iterator[Chunk]:
             reader = _opened(raw, shape, rows, skip)
             following = 2
             while (batch := next(reader, None)) is not None:
+                if unclosed:
+                    raise _open_quote(file, unclosed[0])
                 numbers = _numbers(following, batch.num_rows, skipped)
                 if batch.num_rows:
                     following = int(numbers[-1]) + 1
                 _check_quotes(batch, numbers, path, file)
                 before = [t for t in skipped if t.row < following]
                 skipped[:] = [t for t in skipped if t.row >= following]
-                yield _chunk(batch, shape.names, numbers, before)
+                yield _chunk(batch, shape, numbers, before)
+            if unclosed:
+                raise _open_quote(file, unclosed[0])
             if skipped:
                 yield Chunk(np.empty(0, np.int64), {}, None, tuple(skipped))
         except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -169,14 +196,18 @@ def _check_quotes(batch: pa.RecordBatch, numbers: NDArray[np.int64], path: Path,
         odd = sum(block.count(b'"') for block in _blocks(path)) % 2 == 1
         if odd or pc.max(lines).as_py() > MOST_LINES:
             row = int(numbers[several.to_numpy(zero_copy_only=False)][-1])
-            raise Unreadable(
-                file,
-                f"第 {row} 行有引号没有闭合，后面的行被并入了一个单元格",
-                f"row {row}: a quote is left open and the lines after it run into one cell",
-                found="an open quote",
-                expected="a closing quote",
-                row=row,
-            )
+            raise _open_quote(file, row)
+
+
+def _open_quote(file: str, row: int) -> Unreadable:
+    return Unreadable(
+        file,
+        f"第 {row} 行有引号没有闭合，后面的行被并入了一个单元格",
+        f"row {row}: a quote is left open and the lines after it run into one cell",
+        found="an open quote",
+        expected="a closing quote",
+        row=row,
+    )
 
 
 def _numbers(first: int, count: int, skipped: list[Trouble]) -> NDArray[np.int64]:
@@ -213,17 +244,23 @@ def _opened(raw: io.BufferedReader, shape: _Shape, rows: int, skip: Any) -> Any:
     )
 
 
-def _chunk(
-    batch: pa.RecordBatch, names: list[str], numbers: NDArray[np.int64], skipped: list[Trouble]
-) -> Chunk:
-    columns = dict(zip(names, batch.columns, strict=True))
-    blank = np.ones(batch.num_rows, dtype=bool)
-    for array in columns.values():
-        blank &= pc.is_null(array).to_numpy(zero_copy_only=False)
-    if blank.any():
-        keep = pa.array(~blank)
-        columns = {name: array.filter(keep) for name, array in columns.items()}
+def _chunk(batch: pa.RecordBatch, shape: _Shape, numbers: NDArray[np.int64], skipped: list[Trouble]) -> Chunk:
+    """The rows of a batch that are data: blank ones, and the header standing there again, are passed over."""
+    columns = dict(zip(shape.names, batch.columns, strict=True))
+    blank, again = np.ones(batch.num_rows, dtype=bool), np.ones(batch.num_rows, dtype=bool)
+    for array, title in zip(columns.values(), shape.titles, strict=True):
+        if blank.any():
+            blank &= nulls(array)
+        if again.any():
+            again &= mask_of(pc.equal(array, title)) if title else nulls(array)
+    keep = ~(blank | again)
+    if not keep.all():
+        columns = {name: array.filter(pa.array(keep)) for name, array in columns.items()}
     empty = int(blank.sum()) + sum(1 for t in skipped if t.rule == "row.blank")
-    mended = (Note("row.blank", "空行已略过", "blank rows were passed over", empty),) if empty else ()
+    mended = []
+    if empty:
+        mended.append(Note("row.blank", "空行已略过", "blank rows were passed over", empty))
+    if again.any():
+        mended.append(header_again(int(numbers[again][0]), int(again.sum())))
     troubles = tuple(t for t in skipped if t.rule != "row.blank")
-    return Chunk(numbers[~blank], columns, None, troubles, mended)
+    return Chunk(numbers[keep], columns, None, troubles, tuple(mended))

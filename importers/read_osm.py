@@ -7,6 +7,7 @@ text; https://wiki.openstreetmap.org/wiki/Map_features says what the tags mean.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from gis.codes import component_classes
 from gis.crs import describe, read_crs
-from importers.errors import BadTable, EmptyFile, NotWhatItSays
+from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated
 from importers.options import ImportOptions
 from importers.read_vector import selected
 from importers.source import Chunk, Found, Note, Source
@@ -53,6 +54,8 @@ FURNITURE = {
 """Tag → the title of a component class of GB/T 47678.5-2026, of which the code is taken."""
 _NUMBER = r"^\s*(?P<n>\d+(?:\.\d+)?)"
 _HEAD = b"OSMHeader"
+_MOST_HEADER = 64 * 1024
+"""Bytes of a block's header at most (https://wiki.openstreetmap.org/wiki/PBF_Format)."""
 
 
 class _Table(NamedTuple):
@@ -66,7 +69,7 @@ class _Table(NamedTuple):
 
 
 def osm_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
-    """The tables of an extract that have rows; raises `EmptyFile` if none has any."""
+    """The tables of an extract that have rows; raises `EmptyFile` if none has any, `Truncated` for half."""
     with path.open("rb") as content:
         head = content.read(512)
     if _HEAD not in head[:64] and b"<osm" not in head:
@@ -77,6 +80,8 @@ def osm_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
             found="another kind of content",
             expected="OSMHeader or <osm>",
         )
+    if _HEAD in head[:64]:
+        _check_blocks(path, file)
     tables = {table.name: table for table in _TABLES}
     if options.table is not None and options.table not in tables:
         raise BadTable(
@@ -97,6 +102,53 @@ def osm_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
             expected="buildings, roads, addresses or street furniture",
         )
     return found
+
+
+def _check_blocks(path: Path, file: str) -> None:
+    """Raises `Truncated` if a block is longer than what is left: GDAL would take the rest for nothing."""
+    size, at, number = path.stat().st_size, 0, 0
+    with path.open("rb") as content:
+        while at < size:
+            number += 1
+            content.seek(at)
+            head = content.read(4)
+            length = struct.unpack(">I", head)[0] if len(head) == 4 else _MOST_HEADER + 1
+            body = _data_size(content.read(length)) if length <= _MOST_HEADER else None
+            end = size + 1 if body is None else at + 4 + length + body
+            if end > size:
+                raise Truncated(
+                    file,
+                    f"第 {number} 个数据块（从第 {at} 字节起）不完整，文件只有 {size} 字节；请重新下载",
+                    f"block {number} (from byte {at}) is cut short, at {size} bytes; download the file again",
+                    found=f"{size} bytes",
+                    expected="a whole block" if body is None else f"at least {end} bytes",
+                )
+            at = end
+
+
+def _data_size(header: bytes) -> int | None:
+    """Bytes of the blob behind a block's header (its field 3); None if there is no saying."""
+    at = 0
+    while at < len(header):
+        key, at = _varint(header, at)
+        value, at = _varint(header, at)
+        if key == 3 << 3:
+            return value
+        if key & 7 == 2:
+            at += value
+    return None
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """A number of protocol buffers and the place behind it."""
+    value, shift = 0, 0
+    while at < len(raw):
+        value |= (raw[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if raw[at - 1] < 0x80:
+            break
+    return value, at
 
 
 def _source(path: Path, file: str, table: _Table) -> Source | None:

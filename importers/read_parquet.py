@@ -23,8 +23,9 @@ from gis.crs import CRS, describe, read_crs
 from gis.errors import UnknownCrs
 from importers.archive import MAX_UNPACKED
 from importers.arrow import plain
-from importers.errors import BadFile, BadTable, EmptyFile, NotWhatItSays, Truncated, UnknownPlace, Unreadable
+from importers.errors import BadTable, EmptyFile, Locked, NotWhatItSays, Truncated, UnknownPlace, Unreadable
 from importers.options import ImportOptions
+from importers.shapes_read import CURVED, UNREAD, from_wkb
 from importers.source import Chunk, Found, Geometries, Note, Source, Trouble
 
 MAGIC, LOCKED = b"PAR1", b"PARE"
@@ -113,7 +114,7 @@ def _check_whole(path: Path, file: str) -> None:
         content.seek(max(0, path.stat().st_size - 4))
         tail = content.read()
     if LOCKED in (head, tail):
-        raise BadFile(
+        raise Locked(
             file,
             "文件加密了，请导出不加密的 Parquet",
             "the file is encrypted; export it without",
@@ -245,7 +246,7 @@ def _unstated(path: Path, schema: pa.Schema) -> _Geo | None:
                     break
             else:
                 continue
-        if shapely.from_wkb(values[0], on_invalid="ignore") is not None:
+        if not from_wkb(np.array(values[:1], dtype=object)).unread.any():
             note = Note(
                 "parquet.wkb",
                 f"没有 geo 元数据；“{field.name}”列是 WKB",
@@ -286,12 +287,12 @@ def _chunk(batch: pa.RecordBatch, names: list[str], geo: _Geo | None, first: int
     if geo.encoding != "WKB":
         return Chunk(numbers, columns, native_shapes(array, geo.encoding))
     wkb = array.to_numpy(zero_copy_only=False)
-    shapes = np.asarray(shapely.from_wkb(wkb, on_invalid="ignore"), dtype=object)
-    broken = ~array.is_null().to_numpy(zero_copy_only=False) & shapely.is_missing(shapes)
+    shapes, unread, curved = from_wkb(wkb)
+    broken = unread | curved
     if not broken.any():
         return Chunk(numbers, columns, shapes)
     troubles = tuple(
-        Trouble(int(numbers[i]), "geometry.unreadable", "图形（WKB）无法解析", "its WKB cannot be read")
+        Trouble(int(numbers[i]), "geometry.unreadable", *(CURVED if curved[i] else UNREAD))
         for i in np.flatnonzero(broken)
     )
     keep = pa.array(~broken)

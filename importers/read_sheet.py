@@ -20,24 +20,37 @@ import pyarrow as pa
 
 from importers.archive import DAMAGE, MAX_RATIO, MAX_UNPACKED, SMALL, is_damage
 from importers.coerce import EXCEL_DIGITS
-from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated, UnsafeArchive
-from importers.header import column_names
+from importers.errors import (
+    BadTable,
+    EmptyFile,
+    Locked,
+    NotWhatItSays,
+    Truncated,
+    UnsafeArchive,
+    UnsafeFile,
+)
+from importers.header import column_names, header_again
 from importers.options import ImportOptions
 from importers.source import CHUNK_ROWS, Chunk, Note, Source, Trouble
-from importers.xlsx import UNCOMPUTED, Block, Cell, NotAWorkbook, Workbook
+from importers.xlsx import UNCOMPUTED, AsksForMore, Block, Cell, NotAWorkbook, Workbook
 
 HEADER_WITHIN = 20
 """The header is looked for in the first rows; titles and notes stand above it in printed tables."""
 
+_LOCKED = "EncryptedPackage".encode("utf-16-le")
+"""The stream of an OLE container that holds an encrypted workbook (MS-OFFCRYPTO §2.3.4)."""
+_OLE_HEAD = 1024**2
+"""Bytes in which its directory is looked for."""
 _ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
 
 
 class _Sheet(NamedTuple):
-    """One sheet as found: where its header is, its columns, its merged blocks."""
+    """One sheet as found: where its header is, as it stands and as columns, its merged blocks."""
 
     book: Workbook
     name: str
     header_row: int
+    header: list[Cell]
     names: list[str]
     notes: tuple[Note, ...]
     merged: tuple[Block, ...]
@@ -111,7 +124,8 @@ def _guard(path: Path, file: str) -> None:
     except DAMAGE as error:
         if not is_damage(error):
             raise
-        head = path.read_bytes()[:8]
+        with path.open("rb") as content:
+            head = content.read(_OLE_HEAD)
         if head.startswith(b"PK"):
             raise Truncated(
                 file,
@@ -120,18 +134,27 @@ def _guard(path: Path, file: str) -> None:
                 found=str(error),
                 expected="a whole .xlsx",
             ) from error
-        is_old = head.startswith(b"\xd0\xcf\x11\xe0")
-        raise NotWhatItSays(
+        raise _no_package(head, file) from error
+
+
+def _no_package(head: bytes, file: str) -> Locked | NotWhatItSays:
+    """What a workbook is that is no .zip at all."""
+    if _LOCKED in head:
+        return Locked(
             file,
-            "是旧版 Excel（.xls）或加密的工作簿，请另存为不加密的 .xlsx"
-            if is_old
-            else "不是 Excel 工作簿（.xlsx）",
-            "this is an old (.xls) or encrypted workbook; save it as .xlsx without a password"
-            if is_old
-            else "this is no Excel workbook (.xlsx)",
-            found=head.hex(),
-            expected="an .xlsx workbook",
-        ) from error
+            "工作簿有打开密码，请去掉密码后另存再导入",
+            "the workbook is locked with a password; save it without one",
+            found="an encrypted workbook",
+            expected="an .xlsx without a password",
+        )
+    is_old = head.startswith(b"\xd0\xcf\x11\xe0")
+    return NotWhatItSays(
+        file,
+        "是旧版 Excel（.xls），请用 Excel 另存为 .xlsx" if is_old else "不是 Excel 工作簿（.xlsx）",
+        "this is an old workbook (.xls); save it as .xlsx" if is_old else "this is no Excel workbook (.xlsx)",
+        found=head[:8].hex(),
+        expected="an .xlsx workbook",
+    )
 
 
 @contextmanager
@@ -139,6 +162,14 @@ def _spoken(file: str) -> Iterator[None]:
     """Whatever is wrong inside the package as `NotWhatItSays`."""
     try:
         yield
+    except AsksForMore as error:
+        raise UnsafeFile(
+            file,
+            "工作簿里声明了文档类型（DOCTYPE），会让读取者展开实体或读取别的文件，拒绝读取",
+            "it declares a document type (DOCTYPE): reading it would unfold entities or fetch other files",
+            found="DOCTYPE",
+            expected="a workbook as Excel writes it",
+        ) from error
     except (NotAWorkbook, zlib.error, EOFError, ValueError, *DAMAGE) as error:
         if not is_damage(error):
             raise
@@ -176,7 +207,20 @@ def _look(book: Workbook, file: str, name: str) -> _Sheet | None:
         )
     with _spoken(file):
         below = tuple(m for m in book.merged(name) if m[3] > number and m[0] <= widest)
-    return _Sheet(book, name, number, names, notes, below)
+    whole = [*header[:widest], *[None] * (widest - len(header))]
+    return _Sheet(book, name, number, whole, names, notes + _oddities(book, name), below)
+
+
+def _oddities(book: Workbook, name: str) -> tuple[Note, ...]:
+    """What somebody who looks at the workbook would not see, or might fear."""
+    notes = []
+    if book.is_hidden(name):
+        notes.append(Note("sheet.hidden", f"工作表“{name}”是隐藏的", f"the sheet {name!r} is hidden"))
+    if book.has_macros:
+        notes.append(
+            Note("workbook.macros", "工作簿带有宏，没有运行", "the workbook has macros; none was run")
+        )
+    return tuple(notes)
 
 
 def _header_position(rows: list[Sequence[Cell]]) -> int:
@@ -199,7 +243,7 @@ def _read(file: str, sheet: _Sheet, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """The rows below the header, blank ones passed over."""
     width = len(sheet.names)
     filling = _Filling(sheet.merged)
-    pile = _Pile()
+    pile = _Pile(sheet.header)
     last = sheet.header_row
     with _spoken(file):
         for number, row in sheet.book.rows(sheet.name):
@@ -212,31 +256,39 @@ def _read(file: str, sheet: _Sheet, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
             pile.add(number, cells, sheet.names)
             if len(pile.rows) >= rows:
                 yield pile.chunk(sheet.names)
-                pile = _Pile()
-    if pile.rows or pile.counts or pile.troubles:
+                pile = _Pile(sheet.header)
+    if not pile.is_blank:
         yield pile.chunk(sheet.names)
 
 
 class _Pile:
     """Rows that become a chunk, and what was done to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, header: list[Cell]) -> None:
+        self._header = header
+        self._headers: list[int] = []
         self.rows: list[list[Cell]] = []
         self.numbers: list[int] = []
         self.counts: dict[str, int] = {}
         self.troubles: list[Trouble] = []
+
+    @property
+    def is_blank(self) -> bool:
+        return not (self.rows or self.counts or self.troubles or self._headers)
 
     def count(self, rule: str, times: int) -> None:
         if times:
             self.counts[rule] = self.counts.get(rule, 0) + times
 
     def add(self, number: int, cells: list[Cell], names: list[str]) -> None:
-        """Takes a row; passes over a blank one, and refuses one with a formula without a result."""
+        """Takes a row; passes over a blank one or the header again, refuses a formula without a result."""
         self.count("cell.error", _clear_errors(cells))
         if UNCOMPUTED in cells:
             self.troubles.append(_formula_trouble(number, names[cells.index(UNCOMPUTED)]))
         elif all(cell is None or cell == "" for cell in cells):
             self.count("row.blank", 1)
+        elif cells == self._header:
+            self._headers.append(number)
         else:
             self.rows.append(cells)
             self.numbers.append(number)
@@ -244,6 +296,8 @@ class _Pile:
     def chunk(self, names: list[str]) -> Chunk:
         columns = {name: _array([row[i] for row in self.rows]) for i, name in enumerate(names)}
         mended = tuple(Note(rule, *_SAID[rule], times) for rule, times in self.counts.items())
+        if self._headers:
+            mended += (header_again(self._headers[0], len(self._headers)),)
         return Chunk(np.array(self.numbers, dtype=np.int64), columns, None, tuple(self.troubles), mended)
 
 

@@ -6,6 +6,7 @@ Rows come as Arrow batches with WKB, decoded by shapely in bulk; what GDAL warne
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,17 +18,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyogrio
-import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
 from gis.crs import CRS, describe, read_crs
 from gis.errors import UnknownCrs
 from importers.arrow import decoded, decoded_array, plain
 from importers.encoding import is_valid, known_encoding
-from importers.errors import BadEncoding, BadFile, BadTable, EmptyFile, NotWhatItSays, Unreadable
+from importers.errors import (
+    BadEncoding,
+    BadFile,
+    BadTable,
+    EmptyFile,
+    NotWhatItSays,
+    Unreadable,
+    UnsafeFile,
+)
 from importers.json_text import json_kind
 from importers.options import ImportOptions
-from importers.shapefile import Parts, check_whole, dbf_encoding, parts, text_blocks
+from importers.shapefile import Parts, check_whole, dbf_encoding, deleted_rows, parts, text_blocks
+from importers.shapes_read import CURVED, UNREAD, from_wkb
 from importers.source import Chunk, Found, Note, Source, Trouble
 
 DRIVERS: dict[str, tuple[str, ...]] = {
@@ -41,7 +50,13 @@ DRIVERS: dict[str, tuple[str, ...]] = {
 }
 """Suffixes read here, and the GDAL drivers that may answer for them."""
 
+_LIKE_RFC_7946 = (4326, 4490)
+"""Reference systems in which degrees of GeoJSON are the same degrees."""
+_MAGIC = {".gpkg": b"SQLite format 3\0", ".fgb": b"fgb"}
+"""How files of a kind begin (SQLite §1.3, FlatGeobuf)."""
+_HEAD = 64 * 1024
 _JSON = (".geojson", ".json", ".topojson")
+_FOLDERS = re.compile(r"(?:/[^/\s:'\"]+)+/")
 _RAW = "ISO-8859-1"
 """Read so, each byte is one character: what GDAL cannot decode is decoded here, row by row."""
 _GDAL_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError)
@@ -62,6 +77,7 @@ class _Text(NamedTuple):
 def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
     """The layers of a vector file; raises a `BadFile` that names what is wrong with it."""
     suffix = path.suffix.lower()
+    _check_kind(path, file, suffix)
     if suffix == ".shp":
         return [_shapefile(path, file, options)]
     if suffix in _JSON and json_kind(path, file) == "GeoJSON" and options.table is None:
@@ -85,6 +101,29 @@ def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source
     return [_layer(path, file, name, suffix) for name in layers]
 
 
+def _check_kind(path: Path, file: str, suffix: str) -> None:
+    """Raises `NotWhatItSays` for what only is called so, `UnsafeFile` for XML that declares entities."""
+    with path.open("rb") as content:
+        head = content.read(_HEAD)
+    magic = _MAGIC.get(suffix, b"")
+    if not head.startswith(magic[: len(head)]):
+        raise NotWhatItSays(
+            file,
+            f"内容不是 {DRIVERS[suffix][0]}（文件头不符）",
+            f"the content is no {DRIVERS[suffix][0]} (wrong file code)",
+            found=head[:16].hex(),
+            expected=magic.hex(),
+        )
+    if suffix == ".kml" and b"<!DOCTYPE" in head.upper().replace(b"\0", b""):
+        raise UnsafeFile(
+            file,
+            "声明了文档类型（DOCTYPE），会让读取者展开实体或读取别的文件，拒绝读取",
+            "it declares a document type (DOCTYPE): reading it would unfold entities or fetch other files",
+            found="DOCTYPE",
+            expected="KML without one",
+        )
+
+
 def _layer(path: Path, file: str, name: str | None, suffix: str) -> Source:
     info, schema, meta = _opened(path, file, name, None)
     name = str(info["layer_name"])
@@ -98,7 +137,12 @@ def _layer(path: Path, file: str, name: str | None, suffix: str) -> Source:
         )
     crs, crs_found = _declared_crs(meta["crs"], str(info["driver"]))
     text = _Text(Found("utf-8", f"{info['driver']} 规定为 UTF-8", f"{info['driver']} is always UTF-8"))
-    return _source(path, file, name, info, schema, text, crs, crs_found)
+    notes: tuple[Note, ...] = ()
+    if info["driver"] == "GeoJSON" and crs is not None and crs.to_epsg() not in _LIKE_RFC_7946:
+        zh = f"文件用 crs 成员声明 {describe(crs)}（RFC 7946 已取消该成员），按声明读取"
+        en = f"a crs member, which RFC 7946 took away, says {describe(crs)}; read so"
+        notes = (Note("crs.member", zh, en),)
+    return _source(path, file, name, info, schema, text, crs, crs_found, notes)
 
 
 def _shapefile(path: Path, file: str, options: ImportOptions) -> Source:
@@ -111,10 +155,18 @@ def _shapefile(path: Path, file: str, options: ImportOptions) -> Source:
         found = _said(options.encoding, file)
     else:
         found, notes = dbf_encoding(files, header, file)
+    if (gone := deleted_rows(files.dbf, header)) > 0:
+        zh, en = "标记为已删除的行已略过", "rows that are marked as deleted were passed over"
+        notes = (*notes, Note("row.deleted", zh, en, gone))
     whole = is_valid(found.value, text_blocks(files.dbf, header))
     text = _Text(found, encoding=found.value.upper()) if whole else _Text(found, _RAW, by_hand=found.value)
-    info, schema, _ = _opened(path, file, path.stem, text)
     crs, crs_found = _prj(files)
+    try:
+        info, schema, _ = _opened(path, file, path.stem, text)
+    except Unreadable as error:
+        if files.prj is None or crs is not None:
+            raise
+        raise _broken_crs(file, files.prj.name) from error
     return _source(path, file, path.stem, info, schema, text, crs, crs_found, notes, cut_names=True)
 
 
@@ -225,17 +277,12 @@ def selected(
 
 def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None, said: list[str]) -> Chunk:
     wkb = batch.column(geometry).to_numpy(zero_copy_only=False)
-    shapes = shapely.from_wkb(wkb, on_invalid="ignore")
     numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
-    broken = np.array([w is not None for w in wkb], dtype=bool) & shapely.is_missing(shapes)
+    shapes, unread, curved = from_wkb(wkb)
+    broken = unread | curved
     troubles = tuple(
-        Trouble(
-            int(number),
-            "geometry.unreadable",
-            "图形无法解析（曲线、点数不足或已损坏）",
-            "the geometry cannot be read (a curve, too few points, or damaged)",
-        )
-        for number in numbers[broken]
+        Trouble(int(number), "geometry.unreadable", *(CURVED if is_curve else UNREAD))
+        for number, is_curve in zip(numbers[broken], curved[broken], strict=True)
     )
     columns: dict[str, pa.Array] = {}
     cut = 0
@@ -293,11 +340,12 @@ def _spoken(file: str) -> Iterator[None]:
     except (*_GDAL_ERRORS, *_STREAM_ERRORS) as error:
         raise _unreadable(file, error) from error
     except UnboundLocalError as error:  # pyogrio 0.13 on a reference system that GDAL cannot write down
-        raise _broken_crs(file) from error
+        raise _broken_crs(file, ".prj") from error
 
 
 def _unreadable(file: str, error: BaseException) -> BadFile:
-    cause = " ".join(str(error).split()).replace(str(Path(file).parent), "")[:200]
+    # where the file lies on this machine is nobody's business
+    cause = _FOLDERS.sub("", " ".join(str(error).split()))[:200]
     return Unreadable(
         file,
         f"内容无法读取，文件可能不完整或已损坏（{cause}）",
@@ -307,12 +355,12 @@ def _unreadable(file: str, error: BaseException) -> BadFile:
     )
 
 
-def _broken_crs(file: str) -> BadFile:
+def _broken_crs(file: str, part: str) -> BadFile:
     return Unreadable(
         file,
-        "坐标系声明（.prj）已损坏；请删去 .prj，并用 crs 指定坐标系",
-        "its statement of the reference system (.prj) is damaged; take the .prj away and say it by `crs`",
-        found="a .prj that cannot be understood",
+        f"坐标系声明（{part}）已损坏；请删去它，并用 crs 指定坐标系",
+        f"its statement of the reference system ({part}) is damaged; take it away and say it by `crs`",
+        found=f"a {part} that cannot be understood",
         expected="WKT",
     )
 

@@ -27,6 +27,7 @@ _ALL = (
     Rule("row.columns", "refused", "列数与表头不符", "another number of columns than the header"),
     Rule("row.removed", "noted", "标明已注销的行", "rows that say they are gone"),
     Rule("row.blank", "mended", "空行，已略过", "blank row, passed over"),
+    Rule("row.header", "mended", "重复的表头，已略过", "the header again, passed over"),
     # geometry
     Rule("geometry.missing", "refused", "没有图形或坐标", "no geometry or coordinates"),
     Rule("geometry.empty", "refused", "图形为空，或点的坐标为 NaN", "an empty geometry, or a point of NaN"),

@@ -10,15 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from importers.encoding import find_encoding, is_valid, known_encoding
 from importers.errors import BadEncoding, EmptyFile, MissingPart, NotWhatItSays, Truncated
 from importers.source import Found, Note
 
 _SHP_MAGIC = 9994
 _HEADER = 100
+_RECORD_HEAD = 8
 _LANGUAGE_DRIVERS = {0x4D: "gb18030", 0x7A: "gb18030", 0x4F: "big5", 0x78: "big5"}
 """dBASE language driver ids that name a Chinese code page (936 and 950; byte 29 of the header)."""
 _BLOCK = 4 * 1024 * 1024
+_OTHER_KINDS = {
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"PK\3\4": "ZIP",
+    b"%PDF": "PDF", b"SQLi": "SQLite", b"AC10": "DWG",
+}  # fmt: skip
 
 
 class Parts(NamedTuple):
@@ -41,7 +48,11 @@ class DbfHeader(NamedTuple):
 
 
 def parts(shp: Path, file: str) -> Parts:
-    """The files that belong to `shp`; raises `MissingPart` without .shx or .dbf."""
+    """The files that belong to `shp`; raises `MissingPart` without .shx or .dbf.
+
+    A .shp that is something else raises `NotWhatItSays` first: its parts would be looked for in vain.
+    """
+    _check_kind(shp, _head(shp, 4, file), file)
     siblings = {
         sibling.suffix.lower(): sibling
         for sibling in sorted(shp.parent.iterdir())
@@ -70,14 +81,7 @@ def check_whole(files: Parts, file: str) -> DbfHeader:
     """
     for part in (files.shp, files.shx):
         head = _head(part, _HEADER, file)
-        if struct.unpack(">i", head[:4])[0] != _SHP_MAGIC:
-            raise NotWhatItSays(
-                file,
-                f"{part.name} 不是 Shapefile（文件头不符）",
-                f"{part.name} is not part of a Shapefile (wrong file code)",
-                found=head[:4].hex(),
-                expected="0000270a",
-            )
+        _check_kind(part, head, file)
         _check_length(part, struct.unpack(">i", head[24:28])[0] * 2, file)
     dbf = read_dbf_header(files.dbf, file)
     _check_length(files.dbf, dbf.header_bytes + dbf.records * dbf.record_bytes, file)
@@ -90,7 +94,49 @@ def check_whole(files: Parts, file: str) -> DbfHeader:
             found=f"{shapes} shapes, {dbf.records} rows",
             expected="the same number of both",
         )
+    _check_index(files, shapes, file)
     return dbf
+
+
+def _check_kind(part: Path, head: bytes, file: str) -> None:
+    if struct.unpack(">i", head[:4])[0] == _SHP_MAGIC:
+        return
+    other = next((name for magic, name in _OTHER_KINDS.items() if head.startswith(magic)), None)
+    raise NotWhatItSays(
+        file,
+        f"{part.name} 不是 Shapefile（文件头不符{f'，像是 {other}' if other else ''}）",
+        f"{part.name} is not part of a Shapefile (wrong file code{f', like {other}' if other else ''})",
+        found=other or head[:4].hex(),
+        expected="0000270a",
+    )
+
+
+def _check_index(files: Parts, shapes: int, file: str) -> None:
+    """Raises `Truncated` if the .shx points behind the end of the .shp."""
+    entries = np.fromfile(files.shx, ">i4", 2 * shapes, offset=_HEADER).reshape(-1, 2).astype(np.int64) * 2
+    size = files.shp.stat().st_size
+    is_blank = ~entries.any(axis=1)  # a shape that is not there
+    inside = (entries[:, 0] >= _HEADER) & (entries.sum(axis=1) + _RECORD_HEAD <= size)
+    beyond = np.flatnonzero(~(inside | is_blank))
+    if not len(beyond):
+        return
+    row, (at, length) = int(beyond[0]) + 1, entries[beyond[0]]
+    raise Truncated(
+        file,
+        f"{files.shx.name} 的第 {row} 个图形指向 {files.shp.name} 之外"
+        f"（{at} + {length} 字节，共 {size} 字节），两者不是一套",
+        f"shape {row} of {files.shx.name} points outside {files.shp.name} ({at} + {length} bytes of {size}):"
+        " they do not belong together",
+        found=f"{at} + {length} bytes",
+        expected=f"within {size} bytes",
+        row=row,
+    )
+
+
+def deleted_rows(dbf: Path, header: DbfHeader) -> int:
+    """How many rows are marked as deleted (`*`): readers pass over them."""
+    marks = np.memmap(dbf, np.uint8, "r", header.header_bytes, (header.records, header.record_bytes))[:, 0]
+    return int(np.count_nonzero(marks == ord("*")))
 
 
 def read_dbf_header(dbf: Path, file: str) -> DbfHeader:
@@ -117,7 +163,7 @@ def dbf_encoding(files: Parts, header: DbfHeader, file: str) -> tuple[Found, tup
     A .cpg is believed if the bytes agree with it. Otherwise the bytes decide; the language driver id only
     settles what the bytes leave open. Raises `BadEncoding` when rows disagree.
     """
-    declared = _cpg_encoding(files.cpg)
+    said, declared = _cpg_encoding(files.cpg)
     if declared is not None and is_valid(declared, text_blocks(files.dbf, header)):
         return Found(declared, f".cpg 文件声明为 {declared}", f"the .cpg file says {declared}"), ()
     try:
@@ -133,6 +179,12 @@ def dbf_encoding(files: Parts, header: DbfHeader, file: str) -> tuple[Found, tup
             f"dBASE 语言标志 0x{header.language_driver:02X}",
             f"dBASE language driver 0x{header.language_driver:02X}",
         )
+    if said and declared is None:
+        zh, en = f".cpg 写的“{said}”不是已知编码", f"the .cpg says {said!r}, which is no encoding"
+        note = Note(
+            "encoding_not_as_declared", f"{zh}，按字节判断为 {found.value}", f"{en}; read as {found.value}"
+        )
+        return found, (note,)
     if declared in (None, found.value):
         return found, ()
     return found, (
@@ -144,10 +196,12 @@ def dbf_encoding(files: Parts, header: DbfHeader, file: str) -> tuple[Found, tup
     )
 
 
-def _cpg_encoding(cpg: Path | None) -> str | None:
+def _cpg_encoding(cpg: Path | None) -> tuple[str, str | None]:
+    """What the .cpg says, and the encoding that is."""
     if cpg is None:
-        return None
-    return known_encoding(cpg.read_bytes()[:64].decode("ascii", errors="ignore"))
+        return "", None
+    said = cpg.read_bytes()[:64].decode("ascii", errors="ignore").strip()
+    return said, known_encoding(said)
 
 
 def text_blocks(dbf: Path, header: DbfHeader) -> Iterator[bytes]:

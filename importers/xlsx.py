@@ -41,6 +41,10 @@ class NotAWorkbook(Exception):
     """The package is no workbook that can be read."""
 
 
+class AsksForMore(NotAWorkbook):
+    """A part declares entities: reading it would unfold them, or fetch other files."""
+
+
 class Workbook:
     """A workbook's sheets by name. Reads the shared texts once; sheets are streamed as often as asked for."""
 
@@ -50,7 +54,8 @@ class Workbook:
             members = set(package.namelist())
             if "xl/workbook.xml" not in members:
                 raise NotAWorkbook("no xl/workbook.xml in it")
-            names, self._epoch = _sheets(package)
+            names, self._hidden, self._epoch = _sheets(package)
+            self.has_macros = "xl/vbaProject.bin" in members
             targets = _targets(package)
             self._members = {
                 name: targets[relation]
@@ -63,6 +68,10 @@ class Workbook:
     @property
     def names(self) -> list[str]:
         return list(self._members)
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether a person who opens the workbook does not see the sheet."""
+        return name in self._hidden
 
     def rows(self, name: str) -> Iterator[tuple[int, list[Cell]]]:
         """The rows of a sheet that have cells, each with its number; cells that are not there are None."""
@@ -101,7 +110,7 @@ def _parser(
     parser.CharacterDataHandler = text
 
     def refuse(*_: object) -> None:
-        raise NotAWorkbook("a document type in its XML")
+        raise AsksForMore("a document type (DOCTYPE) in its XML")
 
     parser.StartDoctypeDeclHandler = refuse
     return parser
@@ -121,21 +130,25 @@ def _local(tag: str) -> str:
     return tag.rpartition(":")[2]
 
 
-def _sheets(package: zipfile.ZipFile) -> tuple[dict[str, str], dt.datetime]:
-    """Sheet name → relation id, in the workbook's order, and the day its serial dates count from."""
+def _sheets(package: zipfile.ZipFile) -> tuple[dict[str, str], set[str], dt.datetime]:
+    """Sheet name → relation id, in the workbook's order; the hidden ones; the day serial dates count from."""
     names: dict[str, str] = {}
+    hidden: set[str] = set()
     epoch = CALENDAR_WINDOWS_1900
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal epoch
         if tag == "sheet":
             relation = next((v for k, v in attributes.items() if _local(k) == "id" and ":" in k), "")
-            names[attributes.get("name", "")] = relation
+            name = attributes.get("name", "")
+            names[name] = relation
+            if attributes.get("state", "visible") != "visible":
+                hidden.add(name)
         elif tag == "workbookPr" and attributes.get("date1904") in ("1", "true"):
             epoch = CALENDAR_MAC_1904
 
     _parse(package.read("xl/workbook.xml"), start)
-    return names, epoch
+    return names, hidden, epoch
 
 
 def _targets(package: zipfile.ZipFile) -> dict[str, str]:

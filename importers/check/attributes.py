@@ -79,10 +79,13 @@ PLACEHOLDERS = frozenset(
 )
 """Words that stand for nothing, as databases and sheets leave them; 无 and 未知 are answers, not gaps."""
 
-_EDGES = r"^\s|\s$|^\x{3000}|\x{3000}$|^\x{00A0}|\x{00A0}$|[\x01-\x1f\x7f\x{200B}\x{FEFF}]"
+_UNSEEN = r"[\x01-\x1f\x7f\x{200B}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
+"""Control characters, and those that turn the text after them round (Unicode UAX #9)."""
+_EDGES = r"^\s|\s$|^\x{3000}|\x{3000}$|^\x{00A0}|\x{00A0}$|" + _UNSEEN
 _WIDE = r"[\x{FF01}-\x{FF5E}\x{3000}]"
-_GARBLED = r"\x{FFFD}|锟斤拷|锟斤|烫烫烫|屯屯屯|\x00"
-"""U+FFFD, what GBK makes of it, what debug builds leave in memory, NUL (which the store refuses)."""
+_GARBLED = r"\x{FFFD}|锟斤拷|锟斤|烫烫烫|屯屯屯|[\x{80}-\x{FF}]{4}|\x00"
+"""U+FFFD, what GBK makes of it, what debug builds leave in memory, Chinese read as Latin-1 (two characters or
+more make four accented letters in a row, which no language has), NUL (which the store refuses)."""
 _CODE_NAME = re.compile(r"(^|_)(code|node|class|subclass)$")
 
 

@@ -134,7 +134,7 @@ def test_text_after_the_coordinates_is_not_taken_for_coordinates(tmp_path: Path)
         ("a.geojson", " \n ", EmptyFile),
         ("a.geojson", '{"type": "FeatureCollection", "features": [{"type": "Feat', Unreadable),
         ("a.gpkg", "SQLite format 3\0 but not really" * 30, Unreadable),
-        ("a.fgb", "not a FlatGeobuf" * 30, Unreadable),
+        ("a.fgb", "not a FlatGeobuf" * 30, NotWhatItSays),
         ("a.kml", "not xml at all" * 30, Unreadable),
         ("a.gpkg", features(({"n": 1}, {"type": "Point", "coordinates": [1, 2]})), NotWhatItSays),
     ],
