@@ -50,7 +50,12 @@ class TableOptions(BaseModel):
     layer_id: Annotated[
         str | None, Field(max_length=48, description="图层标识 The layer the rows are for")
     ] = None
-    crs: Annotated[str | None, Field(max_length=4000, description="EPSG:n、WKT 或 PROJ")] = None
+    crs: Annotated[
+        str | None, Field(max_length=4000, description="EPSG:n、WKT、PROJ，或 local:地方坐标系名")
+    ] = None
+    local: Annotated[
+        str | None, Field(max_length=1000, description="地方坐标系的名称或参数 A city-local system")
+    ] = None
     frame: Frame | None = None
     columns: Annotated[
         dict[Code, Code],

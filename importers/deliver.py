@@ -320,7 +320,7 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
         unmapped=part.matching.unmapped,
         encoding=source.encoding,
         crs=crs_found,
-        route=None if crs is None else route_in_frame(crs, source.frame),
+        route=None if crs is None else source.route or route_in_frame(crs, source.frame),
         crs_assumed=source.crs_assumed,
         difference=outcome.difference,
         version=outcome.version,

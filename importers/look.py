@@ -22,12 +22,12 @@ from importers.options import ImportOptions, Progress, Step
 from importers.picture import picture
 from importers.pipe_table import halves
 from importers.pipes import LINE
-from importers.place import WKT as WHOLE
-from importers.place import X, Y, place_columns
 from importers.planning import choose, lacking_fields
 from importers.readings import reading_columns
 from importers.recognise import fits, likely
 from importers.sampling import Sample, sampled
+from importers.shaped import WKT as WHOLE
+from importers.shaped import X, Y, place_columns
 from importers.source import Source
 from importers.whereabouts import Looked, Whereabouts, look_at_place
 from layers.catalogue import known_layers, list_layers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gis.crs import Frame
@@ -17,6 +18,9 @@ class ImportOptions:
 
     `layer_id`: the layer the rows are for (else recognised, else a layer of its own).
     `crs`: reference system of the file's coordinates, `EPSG:n`, WKT or PROJ; overrules the file.
+    A city-local system is `local:` and the name the operator keeps it under in the file `systems`.
+    `local`: such a name, or the parameters themselves (`to=EPSG:4548 x_is=north dx_m=… dy_m=… rotation_s=…
+    scale=…`); see `importers.local_systems`.
     `frame`: coordinates are shifted as web maps show them (`gcj02`, `bd09`).
     `encoding`: of the text (dBASE, CSV); overrules .cpg and evidence.
     `table`: the layer or sheet to read from a file of several (else all of them).
@@ -34,6 +38,8 @@ class ImportOptions:
 
     layer_id: str | None = None
     crs: str | None = None
+    local: str | None = field(default=None, repr=False)
+    systems: Path | None = None
     frame: Frame | None = None
     encoding: str | None = None
     table: str | None = None
@@ -60,7 +66,7 @@ class ImportOptions:
         return bool(self.tables.get(table, {}).get("skip"))
 
 
-OF_ONE_TABLE = ("layer_id", "crs", "frame", "columns", "swapped", "title")
+OF_ONE_TABLE = ("layer_id", "crs", "local", "frame", "columns", "swapped", "title")
 """The options that may be said for one table of several; with `skip` it is left out."""
 
 

@@ -23,7 +23,7 @@ from importers.match import match
 from importers.names import folded
 from importers.options import ImportOptions
 from importers.pipes import LINE, NODE
-from importers.place import place_columns
+from importers.shaped import place_columns
 from importers.source import CHUNK_ROWS, Chunk, Note, Source, Trouble
 from layers.model import Layer
 

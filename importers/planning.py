@@ -20,9 +20,10 @@ from importers.match import Matching, match, with_key
 from importers.options import ImportOptions
 from importers.pipe_table import halves
 from importers.pipes import LINE, NODE
-from importers.place import place_columns, placed
+from importers.place import placed
 from importers.readings import ReadingColumns, reading_columns
 from importers.recognise import fits, own_layer_id, recognise
+from importers.shaped import place_columns
 from importers.source import CHUNK_ROWS, Found, Source
 from layers.description import field_name
 from layers.errors import BadRequest

@@ -328,7 +328,8 @@ def _scale(document: Drawing, options: ImportOptions) -> _Scale:
     head = (f"$INSUNITS={stated}（{zh}）", f"$INSUNITS={stated} ({en})")
     x, y = _sample(document)
     wanted = _unit_said(options)
-    if wanted is None or (options.crs is None and are_chinese_degrees(x, y)):
+    is_open = options.crs is None and options.local is None
+    if wanted is None or (is_open and are_chinese_degrees(x, y)):
         return _Scale(1.0, _DEGREE_M, 1.0, _units(head, "，坐标为度", "; the numbers are degrees"))
     factor = unit / wanted
     if stated not in _UNITS:
@@ -350,7 +351,7 @@ def _units(head: tuple[str, str], zh: str, en: str) -> Note:
 
 def _unit_said(options: ImportOptions) -> float | None:
     """Metres in the unit of the reference system that was said; None for degrees; 1 if none was said."""
-    if options.crs is None:
+    if options.crs is None or options.local is not None:
         return 1.0
     try:
         crs = read_crs(options.crs)

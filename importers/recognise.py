@@ -16,7 +16,7 @@ from importers.derive import derivable
 from importers.match import Matching, match
 from importers.names import folded
 from importers.options import ImportOptions
-from importers.place import place_columns
+from importers.shaped import place_columns
 from importers.source import Found, Source
 from layers.model import LAYER_ID, GeometryType, Layer
 

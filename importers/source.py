@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gis.crs import CRS, Frame
+from gis.crs import CRS, Frame, Route
 from layers.model import Text
 
 CHUNK_ROWS = 20_000
@@ -94,6 +94,8 @@ class Source:
     encoding: Found | None = None
     crs: CRS | None = None
     crs_found: Found | None = None
+    route: Route | None = None
+    """How its coordinates come to CGCS2000, where that is more than its `crs` says (a local system)."""
     frame: Frame | None = None
     """The offset of a web map that its coordinates are said to have."""
     crs_assumed: bool = False

@@ -19,7 +19,8 @@ from gis.gauss import LUAN, on_older_datums
 from gis.measures import distance_m
 from importers.errors import BadFile, NoGeometry, UnknownPlace
 from importers.options import ImportOptions
-from importers.place import first_places, placed, shaped
+from importers.place import first_places, placed
+from importers.shaped import shaped
 from importers.source import Source
 from layers.model import BoundingBox
 

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import tempfile
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,15 @@ SWEEP_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
-async def work_on_imports(db: Database, uploads: Path) -> None:
-    """Reads queued runs until cancelled; `uploads` is the folder of what was sent."""
+async def work_on_imports(db: Database, uploads: Path, systems: Path | None = None) -> None:
+    """Reads queued runs until cancelled; `uploads` is the folder of what was sent.
+
+    `systems`: the operator's file of city-local systems, read anew for each run.
+    """
     await revive(db, with_stages=True)
 
     async def read(run_id: uuid.UUID) -> None:
-        await read_run(db, uploads, run_id)
+        await read_run(db, uploads, run_id, systems)
 
     tending = asyncio.create_task(_tend(db, uploads), name="tending")
     try:
@@ -54,7 +58,7 @@ async def work_on_imports(db: Database, uploads: Path) -> None:
             await tending
 
 
-async def read_run(db: Database, uploads: Path, run_id: uuid.UUID) -> None:
+async def read_run(db: Database, uploads: Path, run_id: uuid.UUID, systems: Path | None = None) -> None:
     """Brings one waiting run to `looked`, `staged` or an end; does nothing if it waits no longer.
 
     Cancelled from outside (the worker is told to stop), it gives the run back to the queue.
@@ -63,7 +67,7 @@ async def read_run(db: Database, uploads: Path, run_id: uuid.UUID) -> None:
     if run is None:
         return
     place = _Place()
-    reading = asyncio.create_task(_read(db, uploads, run, place), name=f"import {run_id}")
+    reading = asyncio.create_task(_read(db, uploads, run, systems, place), name=f"import {run_id}")
     try:
         while not reading.done():
             await asyncio.wait({reading}, timeout=BEAT_S)
@@ -97,9 +101,11 @@ class _Place:
             self.step = step
 
 
-async def _read(db: Database, uploads: Path, run: Run, place: _Place) -> StagedImport | dict[str, Any]:
+async def _read(
+    db: Database, uploads: Path, run: Run, systems: Path | None, place: _Place
+) -> StagedImport | dict[str, Any]:
     """What came of the files: staged layers, or what was seen of a run that is to be looked at first."""
-    options = _options(run)
+    options = replace(_options(run), systems=systems)
     # Beside the uploads, so that a file gets its name by a link and not by a copy.
     with tempfile.TemporaryDirectory(prefix="reading-", dir=uploads) as folder:
         files = await named_files(db, uploads, run.uploads, Path(folder))

@@ -24,11 +24,13 @@ app = typer.Typer(
 db = typer.Typer(no_args_is_help=True, help="The private PostGIS. 私有 PostGIS。")
 layers_app = typer.Typer(no_args_is_help=True, help="Layers and their versions. 图层与版本。")
 account_app = typer.Typer(no_args_is_help=True, help="Accounts. 账户。")
+coordinates_app = typer.Typer(no_args_is_help=True, help="City-local coordinate systems. 地方坐标系。")
 rules_app = typer.Typer(no_args_is_help=True, help="Who answers for what. 派遣规则。")
 app.add_typer(db, name="db")
 app.add_typer(layers_app, name="layers")
 app.add_typer(account_app, name="account")
 app.add_typer(rules_app, name="rules")
+app.add_typer(coordinates_app, name="coordinates")
 
 IMPORT_REFUSED = 3
 """Exit code when rows or a file were refused and nothing was published."""
@@ -87,7 +89,16 @@ def import_(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files or folders. 文件或文件夹。")],
     as_: Annotated[str | None, typer.Option("--as", help="Layer id, e.g. component. 图层标识。")] = None,
-    crs: Annotated[str | None, typer.Option(help="Source CRS, e.g. EPSG:4548. 源坐标系。")] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="Source CRS, e.g. EPSG:4548 or local:NAME. 源坐标系。")
+    ] = None,
+    local: Annotated[
+        str | None,
+        typer.Option(help="City-local system: a name, or its parameters. 地方坐标系：名称或参数。"),
+    ] = None,
+    swapped: Annotated[
+        bool | None, typer.Option("--swapped/--not-swapped", help="Northing or latitude first. 坐标轴互换。")
+    ] = None,
     frame: Annotated[
         str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
     ] = None,
@@ -122,7 +133,8 @@ def import_(
     from onemap.importing import run
 
     options = {
-        "layer_id": as_, "crs": crs, "frame": frame, "encoding": encoding, "table": table, "title": title,
+        "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,
+        "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
         "within": tuple(within or ()), "removes": removes,
     }  # fmt: skip
@@ -311,6 +323,50 @@ def rules_list(context: typer.Context) -> None:
     from onemap.dispatching import print_rules
 
     print_rules(_settings(context))
+
+
+@coordinates_app.command("list")
+def coordinates_list(context: typer.Context) -> None:
+    """The city-local systems that are kept; secret parameters are not shown. 已登记的地方坐标系。"""
+    from onemap.coordinates import print_systems
+
+    print_systems(_settings(context))
+
+
+@coordinates_app.command("fit")
+def coordinates_fit(
+    points: Annotated[Path, typer.Argument(help="CSV: name, x, y, to_x, to_y. 控制点表。")],
+    to: Annotated[str | None, typer.Option(help="Plane that 4 parameters lead to. 四参数的目标系。")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="System that 7 parameters lead from. 七参数的源坐标系。")
+    ] = None,
+    x_is: Annotated[str, typer.Option(help="north or east, for planes. X 轴方向。")] = "north",
+    convention: Annotated[
+        str, typer.Option(help="position_vector or coordinate_frame. 七参数旋转约定。")
+    ] = "position_vector",
+    name: Annotated[str, typer.Option(help="Of the entry printed. 名称。")] = "我市独立坐标系",
+) -> None:
+    """Work out 4 or 7 parameters from control points, with what is left in metres. 由控制点求转换参数。"""
+    from onemap.coordinates import fit
+
+    if (to is None) == (from_ is None):
+        raise BadRequest(
+            "请给出 --to（四参数）或 --from（七参数）之一",
+            "say either --to (4 parameters) or --from (7 parameters)",
+            field="to",
+            value=str(to),
+            expected="--to EPSG:4548, or --from EPSG:2436",
+        )
+    for field, value, allowed in (
+        ("x_is", x_is, ("north", "east")),
+        ("convention", convention, ("position_vector", "coordinate_frame")),
+    ):
+        if value not in allowed:
+            said = " / ".join(allowed)
+            raise BadRequest(
+                f"{field} 应为 {said}", f"{field} is {said}", field=field, value=value, expected=said
+            )
+    fit(points, to=to, from_=from_, x_is=x_is, convention=convention, name=name)  # type: ignore[arg-type]
 
 
 def _interrupt(*_: object) -> None:

@@ -20,7 +20,8 @@ from onemap.terminal import Bars, language, out
 def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], report: Path | None) -> bool:
     """Imports `paths`; False if anything was refused. Prints and writes the reports."""
     with serve.database(settings) as url:
-        reports = asyncio.run(_import(url, paths, ImportOptions(**options)))
+        said = ImportOptions(**options, systems=settings.local_systems_file)
+        reports = asyncio.run(_import(url, paths, said))
     for one in reports:
         out.print(one.text(language()), markup=False)
     if report is not None:

@@ -47,6 +47,8 @@ class Settings:
     """Language of the command line; without it, that of `LANG`."""
     tiles_on_disk_mb: int = 2048
     """Room for drawn tiles in the home folder, in MB; 0 keeps them in memory only."""
+    local_systems: Path | None = None
+    """File of city-local coordinate systems; `local_systems.toml` in the home folder unless said."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
 
@@ -61,6 +63,11 @@ class Settings:
     def uploads(self) -> Path:
         """Folder of the files that were sent for import."""
         return self.home / "uploads"
+
+    @property
+    def local_systems_file(self) -> Path:
+        """The file in which the operator keeps city-local coordinate systems, there or not."""
+        return self.local_systems or self.home / "local_systems.toml"
 
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "database_url"}
@@ -93,7 +100,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _parsed(variable: str, text: str) -> object:
     match variable:
-        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT":
+        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT" | "ONEMAP_LOCAL_SYSTEMS":
             return Path(text).expanduser().absolute()
         case "ONEMAP_PORT":
             return _whole_number(variable, text, 1, 65_535)
