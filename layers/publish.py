@@ -386,7 +386,11 @@ async def _move(
         .values({**{n: source.c[n] for n in content}, "_from": number})
         .where(rows.c._fid == changes.c._fid, changes.c.kind == "changed", changes.c._row == source.c._row)
     )
-    new_id = func.coalesce(source.c._fid, func.nextval(f'{ROWS_SCHEMA}."{rows.name}__fid_seq"'))
+    fresh = func.nextval(f'{ROWS_SCHEMA}."{rows.name}__fid_seq"')
+    # A key that was removed and comes back is the same thing again, under the number it had.
+    former = select(past.c._fid).where(past.c._key == source.c._key).order_by(past.c._to.desc()).limit(1)
+    known = (source.c._fid, former.scalar_subquery()) if layer.version > 0 else ()
+    new_id = func.coalesce(*known, fresh) if known else fresh
     numbered = (
         select(new_id.label("_fid"), source.c._key, *(source.c[n] for n in content))
         .join(changes, changes.c._row == source.c._row)

@@ -9,8 +9,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 import shapely
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from layers.access import SYSTEM, scope_for
@@ -94,6 +92,16 @@ async def test_a_row_keeps_its_number_while_its_content_changes(database: Databa
     assert await numbers(database, layer) == {"a": before["a"]}
     await roll_back(database, layer.id, 1, by="li")
     assert await numbers(database, await get_layer(database, layer.id)) == before
+
+
+async def test_a_key_that_comes_back_has_its_number_again(database: Database) -> None:
+    layer = await register(database, shop_layer())
+    layer = await put(database, layer, batch({"code": "a"}, {"code": "b"}))
+    before = await numbers(database, layer)
+    for _ in range(2):
+        layer = await put(database, layer, batch({"code": "c"}))
+        layer = await put(database, layer, batch({"code": "b", "name": "乙"}, {"code": "a"}))
+        assert await numbers(database, layer) == before
 
 
 async def numbers(database: Database, layer: Layer) -> dict[str, int]:
@@ -345,43 +353,6 @@ async def test_a_withdrawn_layer_comes_back_only_by_being_restored(database: Dat
     await restore(database, layer.id, by="li")
     with pytest.raises(Conflict):
         await restore(database, layer.id, by="li")
-
-
-ROWS = st.dictionaries(
-    st.sampled_from("abcde"), st.tuples(st.none() | st.sampled_from(["甲", "乙", ""]), st.integers(0, 2))
-)
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(ROWS, st.booleans()), min_size=2, max_size=3))
-async def test_every_version_can_be_asked_for_and_brought_back(
-    database: Database, deliveries: list[tuple[dict[str, tuple[str | None, int]], bool]]
-) -> None:
-    layer = await register(database, shop_layer(id=f"shop_{len(await names_of(database))}"))
-    seen: dict[int, list[Row]] = {}
-    keys: set[str] = set()
-    for delivery, partial in deliveries:
-        keys = keys | set(delivery) if partial else set(delivery)
-        points = [shapely.Point(116 + n, 31) for _, n in delivery.values()]
-        given_rows = batch(
-            *({"code": k, "name": name} for k, (name, _) in delivery.items()), places=list(points)
-        )
-        layer = await put(database, layer, given_rows, partial=partial)
-        if layer.version:
-            seen[layer.version] = await content(database, layer)
-            assert [r[0] for r in seen[layer.version]] == sorted(keys)
-    for number, expected in seen.items():
-        assert await content(database, layer, number) == expected
-        if await content(database, layer) != expected:
-            await roll_back(database, layer.id, number, by="li")
-            layer = await get_layer(database, layer.id)
-        assert await content(database, layer) == expected
-        assert layer.feature_count == len(expected)
-
-
-async def names_of(database: Database) -> list[str]:
-    async with database.connect() as connection:
-        return list(await connection.scalars(text("SELECT id FROM onemap.layer")))
 
 
 async def test_the_stored_web_mercator_is_the_formula_of_web_mercator(database: Database) -> None:
