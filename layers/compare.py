@@ -6,10 +6,10 @@ no difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, or_, select
 
 from layers.access import Scope
 from layers.db import Database
@@ -56,27 +56,44 @@ async def differing_rows(
 ) -> list[ChangedRow]:
     """Rows of one kind in the order of their keys, from the one after the key `after`; at most `limit`."""
     check_number("limit", limit, 1, MAX_LIMIT)
-    names = earlier.fields
+    statement, key = _rows(earlier, later, kind)
+    if after is not None:
+        statement = statement.where(key > after.replace("\x00", ""))
+    async with db.connect() as connection:
+        found = (await connection.execute(statement.order_by(key).limit(limit))).all()
+    return [_changed_row(row, earlier.fields, kind) for row in found]
+
+
+async def each_differing_row(
+    db: Database, earlier: Scope, later: Scope, kind: ChangeKind
+) -> AsyncIterator[ChangedRow]:
+    """Every row of one kind in the order of their keys, streamed; for reports of any size."""
+    statement, key = _rows(earlier, later, kind)
+    async with db.begin(timeout_ms=0) as connection, connection.stream(statement.order_by(key)) as found:
+        async for row in found:
+            yield _changed_row(row, earlier.fields, kind)
+
+
+def _rows(earlier: Scope, later: Scope, kind: ChangeKind) -> tuple[Select[Any], ColumnElement[Any]]:
+    """Key, then the sides before and after; and the key's expression."""
     old, new = rows(earlier).subquery("old"), rows(later).subquery("new")
     key = func.coalesce(old.c._key, new.c._key)
+    names = earlier.fields
     statement = (
         select(key, *side_columns(old, names), *side_columns(new, names))
         .select_from(old.join(new, old.c._key == new.c._key, full=True))
         .where(_differ(old, new, earlier), _kind(old, new) == kind)
     )
-    if after is not None:
-        statement = statement.where(key > after.replace("\x00", ""))
-    async with db.connect() as connection:
-        found = (await connection.execute(statement.order_by(key).limit(limit))).all()
+    return statement, key
+
+
+def _changed_row(row: Sequence[Any], names: Sequence[str], kind: ChangeKind) -> ChangedRow:
     middle = 2 + len(names)
-    return [
-        ChangedRow(
-            row[0],
-            None if kind == "added" else read_side(row[1:middle], names),
-            None if kind == "removed" else read_side(row[middle:], names),
-        )
-        for row in found
-    ]
+    return ChangedRow(
+        row[0],
+        None if kind == "added" else read_side(row[1:middle], names),
+        None if kind == "removed" else read_side(row[middle:], names),
+    )
 
 
 def _kind(old: FromClause, new: FromClause) -> ColumnElement[Any]:

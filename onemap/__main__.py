@@ -244,6 +244,23 @@ def layers_versions(context: typer.Context, layer: str) -> None:
     print_versions(_settings(context), layer)
 
 
+@layers_app.command("compare")
+def layers_compare(
+    context: typer.Context,
+    layer: str,
+    earlier: Annotated[int, typer.Argument(help="Version. 版本。")],
+    later: Annotated[int, typer.Argument(help="Version. 版本。")],
+    rows: Annotated[bool, typer.Option("--rows", help="Show the first rows of each kind. 列出行。")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write every row to .xlsx or .geojson. 报告文件。")
+    ] = None,
+) -> None:
+    """What differs between two versions: how many rows, where, and which. 比较两个版本。"""
+    from onemap.comparing import compare
+
+    compare(_settings(context), layer, earlier, later, rows=rows, report=report)
+
+
 @layers_app.command("rollback")
 def layers_rollback(context: typer.Context, layer: str, version: int) -> None:
     """Publish the content of an earlier version as the next one. 回滚。"""

@@ -203,3 +203,17 @@ async def test_an_item_that_is_gone_is_found_in_its_time(past: Past) -> None:
     assert (await past.get("/ogc/collections/station/items?count=true&version=1")).json()[
         "numberMatched"
     ] == 2
+
+
+async def test_two_versions_are_compared_in_both_directions_page_by_page(past: Past) -> None:
+    told = {}
+    for way in ("from=1&to=2", "from=2&to=1"):
+        found = (await past.get(f"/api/v1/layers/station/compare?{way}")).json()
+        told[way] = [found[kind]["count"] for kind in ("added", "changed", "removed")]
+    assert told == {"from=1&to=2": [0, 1, 1], "from=2&to=1": [1, 1, 0]}
+    [back] = (await past.get("/api/v1/layers/station/compare?from=2&to=1&kind=added")).json()["rows"]
+    assert (back["key"], back["before"]) == ("A2", None)
+    first = await past.get("/api/v1/layers/station/compare?from=1&to=2&kind=changed&limit=1")
+    assert [row["key"] for row in first.json()["rows"]] == ["A1"]
+    rest = await past.get("/api/v1/layers/station/compare?from=1&to=2&kind=changed&limit=1&after=A1")
+    assert (rest.json()["rows"], rest.json()["next"]) == ([], None)
