@@ -23,6 +23,9 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from api import (
+    archives as archive_routes,
+)
+from api import (
     changes,
     compare,
     event_stream,
@@ -46,6 +49,7 @@ from api.context import Context
 from api.counters import Counters
 from api.documents import ProblemDocument
 from api.doorway import BodyLimit, Doorway, HeadAsGet
+from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
 from api.problems import problem
 from api.settings import ApiSettings
@@ -80,6 +84,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     stations.router,
     styles.router,
     tilejson.router,
+    archive_routes.router,
     ogc.router,
     ogc_tiles.router,
     features.router,
@@ -207,6 +212,8 @@ def _lifespan(
                 file = TileStore(settings.tile_store, settings.tile_store_bytes)
                 store = await stack.enter_async_context(file)
                 await store.settle({Stamp.of(*one) for one in await published_versions(database)})
+            archives = OpenArchives()
+            stack.callback(archives.close)
             app.openapi()  # the first question with parameters should not wait for it
             moments = Moments(database)
             app.state.context = Context(
@@ -220,6 +227,7 @@ def _lifespan(
                 Selections(catalogue, moments),
                 locator,
                 feed,
+                archives,
             )
             yield
 

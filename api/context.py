@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
+from api.open_archives import OpenArchives
 from api.settings import ApiSettings
 from api.tile_selection import Selections
 from api.viewers import Viewers
@@ -39,6 +40,7 @@ class Context:
     selections: Selections
     locator: Locator
     feed: EventFeed
+    archives: OpenArchives
 
 
 def context_of(scope: AsgiScope) -> Context:

@@ -31,4 +31,6 @@ class ApiSettings:
     tile_store: Path | None = None
     """File of the tiles kept on disk, shared by the server processes of a machine; None: memory only."""
     tile_store_bytes: int = DEFAULT_CAPACITY_BYTES
+    archives: Path | None = None
+    """Folder of tile archives that anybody may read; None: none are served."""
     version: str = "0.1.0"

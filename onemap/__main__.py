@@ -11,8 +11,9 @@ import typer
 
 from layers.errors import BadRequest, OneMapError
 from onemap import terminal
-from onemap.settings import Settings, read_settings
+from onemap.settings import Settings, read_settings, settings_of
 from onemap.terminal import Bars, fail, out, say
+from onemap.tile_commands import tiles_app
 
 app = typer.Typer(
     name="onemap",
@@ -31,6 +32,7 @@ app.add_typer(layers_app, name="layers")
 app.add_typer(account_app, name="account")
 app.add_typer(rules_app, name="rules")
 app.add_typer(coordinates_app, name="coordinates")
+app.add_typer(tiles_app, name="tiles")
 
 IMPORT_REFUSED = 3
 """Exit code when rows or a file were refused and nothing was published."""
@@ -55,7 +57,7 @@ def demo(context: typer.Context) -> None:
     """Serve the sample city, loading it the first time. 启动样例城市。"""
     from onemap.demo import run
 
-    run(_settings(context))
+    run(settings_of(context))
 
 
 @app.command()
@@ -63,7 +65,7 @@ def serve(context: typer.Context) -> None:
     """Serve the map from the database. 启动服务。"""
     from onemap import serve as serving
 
-    settings = _settings(context)
+    settings = settings_of(context)
     serving.require_free_port(settings)
     with serving.database(settings) as url:
         out.print(f"http://{settings.host}:{settings.port}")
@@ -79,7 +81,7 @@ def worker(
     from onemap import serve as serving
     from onemap.worker import run
 
-    settings = _settings(context)
+    settings = settings_of(context)
     with serving.database(settings) as url:
         run(settings, url, with_parent=with_parent)
 
@@ -138,7 +140,7 @@ def import_(
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
         "within": tuple(within or ()), "removes": removes,
     }  # fmt: skip
-    if not run(_settings(context), paths, options, report):
+    if not run(settings_of(context), paths, options, report):
         raise SystemExit(IMPORT_REFUSED)
 
 
@@ -166,7 +168,7 @@ def token(
     """Print a new API key for an account; it is shown once. 生成接口密钥。"""
     from onemap.administration import make_key
 
-    out.print(make_key(_settings(context), name, label, days), markup=False)
+    out.print(make_key(settings_of(context), name, label, days), markup=False)
 
 
 @app.command()
@@ -174,7 +176,7 @@ def doctor(context: typer.Context) -> None:
     """Say what is installed, what runs, and what is missing. 环境检查。"""
     from onemap.doctor import examine
 
-    if not examine(_settings(context)):
+    if not examine(settings_of(context)):
         raise SystemExit(1)
 
 
@@ -194,7 +196,7 @@ def db_start(context: typer.Context) -> None:
     """Start the private PostGIS; it stays until `onemap db stop`. 启动。"""
     from onemap import serve as serving
 
-    with serving.database(_settings(context), stays=True) as url:
+    with serving.database(settings_of(context), stays=True) as url:
         out.print(url, markup=False)
 
 
@@ -224,7 +226,7 @@ def db_migrate(context: typer.Context) -> None:
     """Bring the schema to this version and register the known layers. 升级数据库结构。"""
     from onemap import serve as serving
 
-    with serving.database(_settings(context)):
+    with serving.database(settings_of(context)):
         out.print(say("数据库结构已是最新", "the schema is up to date"))
 
 
@@ -233,7 +235,7 @@ def layers_list(context: typer.Context) -> None:
     """Every layer with its version, rows and access. 图层列表。"""
     from onemap.administration import print_layers
 
-    print_layers(_settings(context))
+    print_layers(settings_of(context))
 
 
 @layers_app.command("versions")
@@ -241,7 +243,7 @@ def layers_versions(context: typer.Context, layer: str) -> None:
     """The versions of a layer and what each changed. 版本历史。"""
     from onemap.administration import print_versions
 
-    print_versions(_settings(context), layer)
+    print_versions(settings_of(context), layer)
 
 
 @layers_app.command("compare")
@@ -258,7 +260,7 @@ def layers_compare(
     """What differs between two versions: how many rows, where, and which. 比较两个版本。"""
     from onemap.comparing import compare
 
-    compare(_settings(context), layer, earlier, later, rows=rows, report=report)
+    compare(settings_of(context), layer, earlier, later, rows=rows, report=report)
 
 
 @layers_app.command("rollback")
@@ -266,7 +268,7 @@ def layers_rollback(context: typer.Context, layer: str, version: int) -> None:
     """Publish the content of an earlier version as the next one. 回滚。"""
     from onemap.administration import roll_back
 
-    roll_back(_settings(context), layer, version)
+    roll_back(settings_of(context), layer, version)
 
 
 @layers_app.command("access")
@@ -274,7 +276,7 @@ def layers_access(context: typer.Context, layer: str, level: str) -> None:
     """Say who may see a layer: public, login or restricted. 设置查看权限。"""
     from onemap.administration import set_access
 
-    set_access(_settings(context), layer, level)
+    set_access(settings_of(context), layer, level)
 
 
 @layers_app.command("withdraw")
@@ -282,7 +284,7 @@ def layers_withdraw(context: typer.Context, layer: str) -> None:
     """Take a layer off the map; its rows are kept. 下架。"""
     from onemap.administration import withdraw
 
-    withdraw(_settings(context), layer)
+    withdraw(settings_of(context), layer)
 
 
 @layers_app.command("restore")
@@ -290,7 +292,7 @@ def layers_restore(context: typer.Context, layer: str) -> None:
     """Put a withdrawn layer back on the map. 恢复。"""
     from onemap.administration import restore
 
-    restore(_settings(context), layer)
+    restore(settings_of(context), layer)
 
 
 @account_app.command("add")
@@ -309,7 +311,7 @@ def account_add(
 
     password = typer.prompt(say("密码", "password"), hide_input=True, confirmation_prompt=True)
     add_account(
-        _settings(context), name, password=password, title=title, roles=role, department=department,
+        settings_of(context), name, password=password, title=title, roles=role, department=department,
         districts=tuple(district or ()),
     )  # fmt: skip
 
@@ -319,7 +321,7 @@ def account_list(context: typer.Context) -> None:
     """Every account with its roles. 账户列表。"""
     from onemap.administration import print_accounts
 
-    print_accounts(_settings(context))
+    print_accounts(settings_of(context))
 
 
 @rules_app.command("load")
@@ -331,7 +333,7 @@ def rules_load(
     """Put in departments and dispatch rules. 载入部门与派遣规则。"""
     from onemap.dispatching import load
 
-    load(_settings(context), rules, departments)
+    load(settings_of(context), rules, departments)
 
 
 @rules_app.command("list")
@@ -339,7 +341,7 @@ def rules_list(context: typer.Context) -> None:
     """The rules in the order in which they decide. 按判定顺序列出派遣规则。"""
     from onemap.dispatching import print_rules
 
-    print_rules(_settings(context))
+    print_rules(settings_of(context))
 
 
 @coordinates_app.command("list")
@@ -347,7 +349,7 @@ def coordinates_list(context: typer.Context) -> None:
     """The city-local systems that are kept; secret parameters are not shown. 已登记的地方坐标系。"""
     from onemap.coordinates import print_systems
 
-    print_systems(_settings(context))
+    print_systems(settings_of(context))
 
 
 @coordinates_app.command("fit")
@@ -391,14 +393,8 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _settings(context: typer.Context) -> Settings:
-    settings = context.obj
-    assert isinstance(settings, Settings)
-    return settings
-
-
 def _private(context: typer.Context) -> Settings:
-    settings = _settings(context)
+    settings = settings_of(context)
     if settings.database_url is not None:
         raise BadRequest(
             "已设置 ONEMAP_DATABASE_URL，数据库由您自己管理",

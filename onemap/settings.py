@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
+import typer
 from sqlalchemy import make_url
 
 from layers.errors import BadRequest
@@ -60,6 +61,11 @@ class Settings:
         return self.home / "tiles" / f"{blake2b(address.encode(), digest_size=6).hexdigest()}.sqlite"
 
     @property
+    def archives(self) -> Path:
+        """Folder of tile archives that the service hands to anybody."""
+        return self.home / "archives"
+
+    @property
     def uploads(self) -> Path:
         """Folder of the files that were sent for import."""
         return self.home / "uploads"
@@ -96,6 +102,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         if text:
             values[known[variable]] = _parsed(variable, text)
     return Settings(**values)  # type: ignore[arg-type]  # each value was parsed for its field
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings that the command line was started with."""
+    settings = context.obj
+    assert isinstance(settings, Settings)
+    return settings
 
 
 def _parsed(variable: str, text: str) -> object:
