@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from api.answers import Json
@@ -28,6 +28,7 @@ from layers import import_runs, staged_runs
 from layers.access import Scope, Viewer, scope_for
 from layers.errors import Conflict, NotFound
 from layers.import_runs import Run
+from layers.mendings import parse_mendings
 from layers.notices import IMPORT_CHANNEL, Missed, Subscription
 from layers.staged_rows import MAX_LIMIT, ChangeKind, Side, staged_changes
 from layers.uploads import get_upload
@@ -40,6 +41,12 @@ LONGEST_S = 900.0
 
 ImportId = Annotated[uuid.UUID, InPath(description="导入编号 Import id")]
 Code = Annotated[str, Field(max_length=200)]
+
+
+def _known_mendings(words: list[str]) -> list[str]:
+    """The words, each a mending there is; raises `BadRequest` otherwise."""
+    parse_mendings(words)
+    return words
 
 
 class TableOptions(BaseModel):
@@ -88,6 +95,12 @@ class Options(TableOptions):
     anywhere: Annotated[bool, Field(description="允许远离本市 Rows may lie far outside")] = False
     allow_refused: Annotated[bool, Field(description="舍弃被拒绝的行 Leave out refused rows")] = False
     partial: Annotated[bool, Field(description="增量：未提及的行保留 Rows not named stay")] = False
+    check: Annotated[bool, Field(description="质检；有错误则拒绝 Quality check; errors refuse")] = True
+    mend: Annotated[
+        list[Annotated[str, Field(max_length=100)]],
+        Field(max_length=30, description="允许的修整，如 snap=0.05m、none May be put right"),
+        AfterValidator(_known_mendings),
+    ] = []
     tables: Annotated[
         dict[Code, OneTableOptions],
         Field(max_length=200, description="表 → 仅对该表的选项 Table → what is said of it alone"),

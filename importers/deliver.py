@@ -13,11 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gis.crs import CGCS2000, route_in_frame
+from importers.check.among import Among
+from importers.check.inspection import Inspection
+from importers.check.model import CITY_MARGIN
+from importers.check.report import CheckReport
 from importers.errors import EmptyFile
 from importers.geometry import Target
 from importers.keys import SeenKeys
 from importers.options import ImportOptions, Progress, Step
-from importers.pipes import NODE, Nodes, lines_between, published_nodes
+from importers.pipes import LINE, NODE, Nodes, lines_between, published_nodes
 from importers.planning import Delivery, Part
 from importers.prepare import Counted, Plan, batches
 from importers.removal import read_marked, without_removed
@@ -32,8 +36,6 @@ from layers.origins import origin_json
 from layers.publish import Batch, Staged, discard, publish, stage
 from layers.staged_runs import Compared, compare_stage
 
-CITY_MARGIN = 0.2
-"""Degrees beyond the published districts (some 20 km) up to which a row is taken to be of the city."""
 _T = TypeVar("_T")
 
 
@@ -60,6 +62,10 @@ class _Outcome:
     works: list[_Work]
     layer: Layer
     is_new: bool
+    inspection: Inspection | None = None
+    finishing: asyncio.Task[CheckReport] | None = None
+    """The end of the check, which goes on in a thread while the rows are completed in the database."""
+    check: CheckReport | None = None
     staged: Staged | None = None
     difference: Difference | None = None
     version: int | None = None
@@ -72,13 +78,15 @@ async def deliver_layers(
     layers: dict[str, Layer],
     options: ImportOptions,
     progress: Progress,
+    among: Among | None,
     kept: list[Compared] | None = None,
 ) -> list[ImportReport]:
     """Stages and publishes the layers of `delivery`; one report per part, in the order of the parts.
 
-    With `kept` the stages are compared and added to it instead of being published, and the run is the
-    caller's to record. Raises a `BadFile` or another error of ours if a file turns out to be unreadable
-    half way; nothing is published then.
+    `among`: what the rows are checked among on their way; None for no check. With `kept` the stages are
+    compared and added to it instead of being published, and the run is the caller's to record. Raises a
+    `BadFile` or another error of ours if a file turns out to be unreadable half way; nothing is published
+    then.
     """
     works = {id(part): _Work(part) for part in delivery.parts}
     if kept is None:
@@ -93,9 +101,14 @@ async def deliver_layers(
             own = [works[id(part)] for part in parts]
             outcome = _Outcome(own, _widest([p.layer for p in parts]), is_new=layer_id not in layers)
             outcomes.append(outcome)
+            if among is not None:
+                lines = [part for part in delivery.parts if part.layer.id == LINE]
+                outcome.inspection = await among.inspection(db, outcome.layer, lines)
             if any(part.needs_nodes for part in parts) and not len(nodes):
                 nodes = await published_nodes(db, layers[NODE])
             outcome.staged = await _staged(db, outcome, nodes, layers, options, progress)
+            if among is not None and outcome.inspection is not None:
+                among.add(outcome.inspection)
             if layer_id == NODE and outcome.staged is None and not len(nodes):
                 break
         await _finish(db, outcomes, options, progress, kept)
@@ -121,14 +134,24 @@ async def _staged(
     options: ImportOptions,
     progress: Progress,
 ) -> Staged | None:
-    """The stage of one layer; None if rows were refused that nobody allowed to be."""
+    """The stage of one layer; None if rows were refused or errors found that nobody allowed to be."""
     stream = _stream(outcome, nodes, layers, options, progress)
+    staged: Staged | None = None
     try:
         staged = await stage(db, outcome.layer, stream)
     except _RowsRefused:
-        return None
+        pass
+    finally:
+        if outcome.finishing is not None:
+            # a thread cannot be interrupted; nothing may be let go of before it has ended
+            await asyncio.wait({outcome.finishing})
+    if outcome.finishing is not None:
+        outcome.check = outcome.finishing.result()
     gone = tuple(key for work in outcome.works for key in work.gone)
-    if staged.count == 0 and not gone:
+    stopped = outcome.inspection is not None and outcome.inspection.late and not options.allow_refused
+    if staged is None:
+        return None
+    if stopped or (staged.count == 0 and not gone):
         await discard(db, staged)
         return None
     return replace(staged, removes=gone)
@@ -141,8 +164,10 @@ async def _stream(
     seen = SeenKeys()
     for work in outcome.works:
         begun = time.monotonic()
-        plan = _plan(work, outcome.layer, nodes, layers, options)
+        plan = plan_of(work.part, outcome.layer, nodes, layers, options, outcome.inspection, work.gone)
         source, counted = plan.source, work.counted
+        if len(outcome.works) > 1:
+            plan = plan._replace(file=source.title)
         async for batch in _ahead(batches(plan, counted, seen)):
             if plan.layer.id == NODE:
                 nodes.add_batch(batch)
@@ -154,12 +179,27 @@ async def _stream(
             raise EmptyFile(source.title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
         work.seconds = time.monotonic() - begun
         progress(Step(source.title, "reading", counted.read, counted.read))
+    if outcome.inspection is not None:
+        progress(Step(source.title, "checking", 0, None))
+        files = "、".join(work.part.source.title for work in outcome.works)
+        outcome.finishing = asyncio.create_task(asyncio.to_thread(outcome.inspection.finish, files))
     if not options.allow_refused and any(work.counted.refused for work in outcome.works):
         raise _RowsRefused
 
 
-def _plan(work: _Work, layer: Layer, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions) -> Plan:
-    part = work.part
+def plan_of(
+    part: Part,
+    layer: Layer,
+    nodes: Nodes,
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    inspection: Inspection | None,
+    gone: list[str],
+) -> Plan:
+    """What is to be done to the rows of a part; raises `MissingPart` for lines whose points are nowhere.
+
+    `gone` hears the keys of rows that are marked as removed.
+    """
     source = part.source
     if part.needs_nodes:
         origin = Found("", "端点取自管点", "ends taken from the pipe points")
@@ -168,11 +208,11 @@ def _plan(work: _Work, layer: Layer, nodes: Nodes, layers: dict[str, Layer], opt
     crs = source.crs
     if options.removes is not None:
         marked = read_marked(options.removes)
-        source = without_removed(source, layer, part.matching, marked, work.gone)
+        source = without_removed(source, layer, part.matching, marked, gone)
     city = None if options.anywhere else _city(layer, layers)
     frame = None if part.needs_nodes else options.of(source.title).frame
     target = Target(crs, layer.geometry_type, frame, city)
-    return Plan(source, layer, part.matching, target)
+    return Plan(source, layer, part.matching, target, inspection)
 
 
 def _city(layer: Layer, layers: dict[str, Layer]) -> BoundingBox | None:
@@ -328,6 +368,8 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
         row_word=source.row_word,
         run_id=None if work.run_id is None else str(work.run_id),
         is_new_layer=outcome.is_new,
+        check=outcome.check if work is outcome.works[0] else None,
+        stopped_by=tuple(outcome.inspection.late) if outcome.inspection is not None else (),
     )
 
 

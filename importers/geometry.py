@@ -55,7 +55,14 @@ class Prepared(NamedTuple):
 
 def prepare(shapes: Geometries, target: Target) -> Prepared:
     """`shapes` in `target.crs` (easting first) as `target` wants them; n in, n out."""
-    state = _State(shapes)
+    state = arrive(shapes, target)
+    fit(state, target)
+    return Prepared(state.shapes, state.refused, state.mended)
+
+
+def arrive(shapes: Geometries, target: Target) -> Arriving:
+    """`shapes` at their place on earth, flat; not yet of the layer's type, nor valid."""
+    state = Arriving(shapes)
     state.refuse("geometry.missing", shapely.is_missing(shapes))
     state.refuse("geometry.not_finite", ~_is_finite(shapes))
     state.refuse("geometry.empty", shapely.is_empty(shapes))
@@ -64,21 +71,37 @@ def prepare(shapes: Geometries, target: Target) -> Prepared:
         state.shapes = drop_z(state.shapes)
         state.mend("geometry.height", None, high)
     _move(state, target)
+    return state
+
+
+def fit(state: Arriving, target: Target, *, makes_valid: bool = True) -> None:
+    """What arrived, of the layer's type and valid; without `makes_valid` invalid shapes stay as they are."""
     _fit_type(state, target.geometry_type)
-    _make_valid(state, target.geometry_type)
+    if makes_valid:
+        _make_valid(state, target.geometry_type)
     if target.city is not None:
         state.refuse("geometry.elsewhere", _is_outside(state.shapes, target.city))
-    return Prepared(state.shapes, state.refused, state.mended)
 
 
-class _State:
-    """The geometries on their way, with what was refused and mended so far."""
+class Arriving:
+    """Geometries on their way, with what was refused and mended so far.
+
+    `shapes`: None where refused; `told`: the same, but a refused one as it was when it was refused (none
+    where the reference system does not reach).
+    """
 
     def __init__(self, shapes: Geometries) -> None:
         self.shapes = shapes.copy()
         self.refused: dict[str, Mask] = {}
         self.mended: list[tuple[str, str | None, Mask]] = []
+        self.broken: dict[int, shapely.Geometry] = {}
+        """Shapes made valid, as they were, by position."""
         self.gone = np.zeros(len(shapes), dtype=bool)
+        self._left = np.full(len(shapes), None, dtype=object)
+
+    @property
+    def told(self) -> Geometries:
+        return np.where(self.gone, self._left, self.shapes) if self.gone.any() else self.shapes
 
     def refuse(self, rule: str, rows: Mask) -> None:
         """Refuses those of `rows` that still stand."""
@@ -86,6 +109,7 @@ class _State:
         if new.any():
             self.refused[rule] = self.refused.get(rule, np.zeros(len(new), dtype=bool)) | new
             self.gone |= new
+            self._left[new] = self.shapes[new]
             self.shapes[new] = None
 
     def mend(self, rule: str, reason: str | None, rows: Mask) -> None:
@@ -94,12 +118,12 @@ class _State:
             self.mended.append((rule, reason, kept))
 
 
-def _move(state: _State, target: Target) -> None:
+def _move(state: Arriving, target: Target) -> None:
     """To CGCS2000 longitude and latitude; what cannot get there is refused."""
     if target.crs != CGCS2000:
         moved = reproject(state.shapes, target.crs)
-        state.refuse("geometry.beyond_crs", shapely.is_missing(moved))
         state.shapes = moved
+        state.refuse("geometry.beyond_crs", shapely.is_missing(moved))
     frame = target.frame
     if frame is not None and frame in SHIFTED:
         state.shapes = np.asarray(
@@ -114,7 +138,7 @@ def _move(state: _State, target: Target) -> None:
     state.refuse("geometry.zero", zero)
 
 
-def _fit_type(state: _State, geometry_type: GeometryType) -> None:
+def _fit_type(state: Arriving, geometry_type: GeometryType) -> None:
     if geometry_type == "Geometry":
         return
     single, stored = _TYPE_IDS[geometry_type]
@@ -126,18 +150,19 @@ def _fit_type(state: _State, geometry_type: GeometryType) -> None:
     odd = (ids != single) & (ids != stored) & ~state.gone
     if odd.any():
         fitted = to_multi(state.shapes[odd], geometry_type)
-        state.shapes[odd] = fitted
         state.refuse("geometry.type", _spread(odd, shapely.is_missing(fitted)))
+        state.shapes[odd] = fitted
 
 
-def _make_valid(state: _State, geometry_type: GeometryType) -> None:
+def _make_valid(state: Arriving, geometry_type: GeometryType) -> None:
     broken = ~shapely.is_valid(state.shapes) & ~state.gone
     if not broken.any():
         return
     mended, reasons = mend(state.shapes[broken])
     fitted = mended if geometry_type == "Geometry" else to_multi(mended, geometry_type)
-    state.shapes[broken] = fitted
     state.refuse("geometry.unmendable", _spread(broken, shapely.is_missing(fitted)))
+    state.broken = {int(p): state.shapes[p] for p in np.flatnonzero(broken & ~state.gone)}
+    state.shapes[broken] = fitted
     codes = np.array(["" if reason is None else reason.code for reason in reasons], dtype=object)
     for code in sorted(set(codes.tolist()) - {""}):
         state.mend("geometry.mended", code, _spread(broken, codes == code))

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from gis.crs import Frame
 
-Stage = Literal["passed_over", "opening", "looking", "reading", "comparing", "publishing", "done"]
+Stage = Literal["passed_over", "opening", "looking", "reading", "checking", "comparing", "publishing", "done"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class ImportOptions:
     `within`: codes of the districts, streets, communities or grids that the file replaces; all else stays.
     `removes`: `column=value,…`: rows of the file that say so are gone; only their key is read.
     `dry_run`: read, check and compare; publish nothing.
+    `check`: look at every row with the rules of the quality check (`importers.check`); errors refuse.
+    `mend`: what may be put right besides `layers.mendings.ALWAYS`, as `parse_mendings` there takes it; what
+    has to be mended and may not be is refused.
     `title`: of a layer of its own, instead of the file's name.
     `tables`: table (`Source.title`) → any of `OF_ONE_TABLE`, said for that table instead of for all.
     """
@@ -51,6 +54,8 @@ class ImportOptions:
     within: Sequence[str] = ()
     removes: str | None = None
     dry_run: bool = False
+    check: bool = True
+    mend: Sequence[str] = ()
     by: str = "system"
     title: str | None = None
     note: str = ""

@@ -6,7 +6,7 @@ Plain and streaming: nothing here waits on the database, and only hashes of keys
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,14 +15,16 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from importers.check.inspection import Inspection, joined
+from importers.check.model import Remark, RemarkKind, Rows
 from importers.derive import derive, padded_grid_codes
-from importers.geometry import Target, prepare
+from importers.geometry import Arriving, Target, arrive, fit
 from importers.keys import SeenKeys
 from importers.masks import Mask
 from importers.match import Matching, missing, values
 from importers.report import Finding, Tally
 from importers.rules import rule
-from importers.source import CHUNK_ROWS, Chunk, Source
+from importers.source import CHUNK_ROWS, Chunk, Geometries, Source
 from layers.model import Layer, Text
 from layers.publish import Batch
 
@@ -44,6 +46,15 @@ class Plan(NamedTuple):
     layer: Layer
     matching: Matching
     target: Target
+    inspection: Inspection | None = None
+    """The quality check the rows go through on their way; None for none."""
+    file: str = ""
+    """The table's name in findings, where its layer comes in several."""
+
+
+_REMARKS: dict[str, RemarkKind] = {"text.trimmed": "tidied", "text.width": "tidied", "text.nul": "tidied"}
+_TOLD_BY_VALUE = frozenset(("value.too_long", "value.not_in_codes", "text.replaced"))
+"""What reading notices and leaves in the value, where the check has rules of its own for it."""
 
 
 def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS) -> Iterator[Batch]:
@@ -51,83 +62,175 @@ def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS
 
     `seen` holds the keys of the parts of the same layer that came before.
     """
+    for arrived in prepared(plan, counted, seen, rows):
+        kept = ~arrived.gone
+        count = int(kept.sum())
+        if not count:
+            continue
+        mask = pa.array(kept)
+        columns = {
+            name: (array if count == len(kept) else array.filter(mask)).to_pylist()
+            for name, array in arrived.columns.items()
+        }
+        yield Batch(shapely.to_wkb(arrived.shapes[kept], output_dimension=2).tolist(), columns)
+
+
+def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS) -> Iterator[Arrived]:
+    """The rows of the source, chunk by chunk, as they are to be stored, and which of them are refused.
+
+    With an inspection every row is looked at on the way, also those that are refused: mended as chosen,
+    then made of the layer's type, completed, and checked as it is to be stored.
+    """
     seen.begin(plan.source.title)
     for note in plan.source.notes:
         _note(counted.tally, note.rule, note.zh, note.en, note.times)
-    for chunk in plan.source.read(rows):
-        batch = _batch(plan, chunk, counted, seen)
-        if batch is not None:
-            yield batch
+    arriving = (a for chunk in plan.source.read(rows) if (a := _arrived(plan, chunk, counted)) is not None)
+    inspection = plan.inspection
+    for arrived in _tiled(arriving, inspection) if inspection is not None and inspection.waits else arriving:
+        _complete(plan, arrived, counted, seen)
+        size, kept = len(arrived.gone), int((~arrived.gone).sum())
+        counted.kept += kept
+        counted.refused += size - kept
+        yield arrived
 
 
-def _batch(plan: Plan, chunk: Chunk, counted: Counted, seen: SeenKeys) -> Batch | None:
-    tally = counted.tally
+def _arrived(plan: Plan, chunk: Chunk, counted: Counted) -> Arrived | None:
+    """A chunk matched, coerced, put in its place, mended; None if no row of it could be read."""
+    tally, inspection = counted.tally, plan.inspection
     for note in chunk.mended:
         _note(tally, note.rule, note.zh, note.en, note.times)
     for trouble in chunk.troubles:
         tally.count(trouble.rule, 1)
         tally.find(Finding(trouble.rule, trouble.row, None, None, None, trouble.zh, trouble.en))
-    size = len(chunk)
-    counted.read += size + len(chunk.troubles)
+        if inspection is not None:
+            inspection.lose(trouble, plan.file)
+    counted.read += len(chunk) + len(chunk.troubles)
     counted.refused += len(chunk.troubles)
-    if not size:
+    if not len(chunk):
         return None
-    rows = _Rows(plan.layer, chunk, tally)
-    rows.match(plan.matching)
+    arrived = Arrived(plan.layer, chunk.rows, tally, plan.file)
+    arrived.match(chunk, plan.matching)
     assert chunk.geometry is not None
-    prepared = prepare(chunk.geometry, plan.target)
-    for rule_id, mask in prepared.refused.items():
-        rows.refuse(rule_id, mask)
-    for rule_id, reason, mask in prepared.mended:
-        tally.count(rule_id, int(mask.sum()), reason)
-    for name, filled in derive(plan.layer, rows.columns, prepared.shapes).items():
-        tally.count("value.derived", filled, name)
-    rows.check_required()
-    rows.check_keys(seen)
-    kept = ~rows.gone
-    count = int(kept.sum())
-    counted.kept += count
-    counted.refused += size - count
-    if not count:
-        return None
-    mask = pa.array(kept)
-    columns = {
-        name: (array if count == size else array.filter(mask)).to_pylist()
-        for name, array in rows.columns.items()
-    }
-    return Batch(shapely.to_wkb(prepared.shapes[kept], output_dimension=2).tolist(), columns)
+    state = arrive(chunk.geometry, plan.target)
+    if inspection is not None:
+        state.shapes = arrived.mend(inspection, state.shapes)
+    fit(state, plan.target, makes_valid=inspection is None or inspection.makes_valid)
+    arrived.settle(state)
+    if inspection is not None and state.broken:
+        inspection.repaired(arrived.rows(), state.broken)
+    return arrived
 
 
-class _Rows:
-    """The rows of one chunk on their way into the layer; `gone` are refused."""
+def _tiled(arriving: Iterator[Arrived], inspection: Inspection) -> Iterator[Arrived]:
+    """The rows of the whole table, their areas fitted to each other, in the batches in which they came."""
+    waiting = list(arriving)
+    if not waiting:
+        return
+    shapes = inspection.tile(joined([arrived.rows() for arrived in waiting])).geometry
+    start = 0
+    for arrived in waiting:
+        stop = start + len(arrived.gone)
+        arrived.told = shapes[start:stop]
+        arrived.shapes = arrived.told.copy()
+        arrived.shapes[arrived.gone] = None
+        start = stop
+        yield arrived
 
-    def __init__(self, layer: Layer, chunk: Chunk, tally: Tally) -> None:
+
+def _complete(plan: Plan, arrived: Arrived, counted: Counted, seen: SeenKeys) -> None:
+    """Fills what can be derived, looks at the rows, and refuses those that cannot be stored."""
+    for name, filled in derive(plan.layer, arrived.columns, arrived.shapes).items():
+        counted.tally.count("value.derived", filled, name)
+    errors = plan.inspection.feed(arrived.rows()) if plan.inspection is not None else None
+    arrived.check_required()
+    if errors is not None:
+        arrived.refuse("check.error", errors & ~arrived.gone)
+    arrived.check_keys(seen)
+
+
+class Arrived:
+    """The rows of one chunk on their way into the layer; `gone` are refused.
+
+    `shapes`: as they are to be stored, None where refused. `told`: the same, but refused ones as they were.
+    """
+
+    def __init__(self, layer: Layer, numbers: NDArray[np.int64], tally: Tally, file: str = "") -> None:
         self.layer = layer
-        self.chunk = chunk
+        self.numbers = numbers
         self.tally = tally
         self.columns: dict[str, pa.Array] = {}
-        self.gone: Mask = np.zeros(len(chunk), dtype=bool)
+        self.gone: Mask = np.zeros(len(numbers), dtype=bool)
+        self.shapes: Geometries = np.full(len(numbers), None, dtype=object)
+        self.told: Geometries = self.shapes
+        self._file = file
+        self._beyond: Mask | None = None
+        self._remarks: list[Remark] = []
         self._keys: list[str | None] | None = None
 
-    def match(self, matching: Matching) -> None:
+    def match(self, chunk: Chunk, matching: Matching) -> None:
         """Coerces the matched columns; rows with a value that cannot be read are refused."""
         for pair in matching.pairs:
-            array = self.chunk.columns[pair.column]
+            array = chunk.columns[pair.column]
             name = pair.field.name
             found = values(pair, array, is_key=name == self.layer.key)
             self.columns[name] = found.values
             for part in found.mended:
                 self.tally.count(part.rule, int(part.rows.sum()), name)
+                self._remark(_REMARKS.get(part.rule, "rewritten"), name, part.rows, array, part.rule)
             for part in found.wrong:
+                self._remark("unread", name, part.rows, array, part.rule)
                 self.refuse(part.rule, part.rows, name, array)
         if self.layer.id == "unit_grid" and self.layer.key in self.columns:
-            codes, padded = padded_grid_codes(self.columns[self.layer.key])
+            before = self.columns[self.layer.key]
+            codes, padded = padded_grid_codes(before)
             self.columns[self.layer.key] = codes
             self._keys = None
             self.tally.count("code.padded", int(padded.sum()))
+            if padded.any():
+                self._remark("rewritten", self.layer.key, padded, before, "code.padded")
+
+    def mend(self, inspection: Inspection, shapes: Geometries) -> Geometries:
+        """Has values and `shapes` mended as chosen; the shapes then.
+
+        What had to be put right to be read, and nobody chose to have put right, is refused.
+        """
+        allowed = {"tidied": "trim", "rewritten": "reformat"}
+        for remark in self._remarks:
+            needed = allowed.get(remark.kind)
+            if needed is not None and needed not in inspection.mending.chosen:
+                self.refuse("mend.not_chosen", remark.rows & ~self.gone, remark.field, remark.before)
+        rows = self._rows(shapes)
+        mended = inspection.mend(rows)
+        for name, array in mended.columns.items():
+            if array is not rows.columns[name]:
+                self.columns[name] = array
+                self._keys = None
+        return mended.geometry
+
+    def settle(self, state: Arriving) -> None:
+        """Takes over what became of the geometries."""
+        for rule_id, mask in state.refused.items():
+            self.refuse(rule_id, mask)
+        for rule_id, reason, mask in state.mended:
+            self.tally.count(rule_id, int(mask.sum()), reason)
+        self.shapes, self.told = state.shapes, state.told
+        self._beyond = state.refused.get("geometry.beyond_crs")
+
+    def rows(self) -> Rows:
+        """The rows as the quality check looks at them."""
+        return self._rows(self.told)
+
+    def _rows(self, shapes: Geometries) -> Rows:
+        made = Rows.of(self.layer, shapes, self.columns, self.numbers)
+        return replace(made, remarks=tuple(self._remarks), file=self._file, beyond=self._beyond)
+
+    def _remark(self, kind: RemarkKind | None, name: str, rows: Mask, before: pa.Array, rule_id: str) -> None:
+        if kind is not None and rule_id not in _TOLD_BY_VALUE:
+            known = rule(rule_id)
+            self._remarks.append(Remark(kind, name, rows, before, known.zh, known.en))
 
     def check_required(self) -> None:
-        for part in missing(self.layer, self.columns, len(self.chunk)):
+        for part in missing(self.layer, self.columns, len(self.numbers)):
             self.refuse("value.required", part.rows & ~self.gone, part.rule)
 
     def check_keys(self, seen: SeenKeys) -> None:
@@ -137,7 +240,7 @@ class _Rows:
         keys: list[str | None] = [
             None if is_gone else key for key, is_gone in zip(self.keys(), self.gone, strict=True)
         ]
-        first = seen.repeated(keys, self.chunk.rows)
+        first = seen.repeated(keys, self.numbers)
         repeated = first > 0
         if not repeated.any():
             return
@@ -164,7 +267,7 @@ class _Rows:
         if self._keys is None:
             array = self.columns.get(self.layer.key or "")
             if array is None:
-                self._keys = [None] * len(self.chunk)
+                self._keys = [None] * len(self.numbers)
             else:
                 self._keys = pc.cast(array, pa.string()).to_pylist()
         return self._keys
@@ -178,7 +281,7 @@ class _Rows:
             title = f.title if (f := self.layer.field(name)) is not None else Text(name, name)
             shown = "" if value is None else f" {value!r}"
             zh, en = f"{title.zh}{shown}：{zh}", f"{title.en}{shown}: {en}"
-        row = int(self.chunk.rows[position])
+        row = int(self.numbers[position])
         key = self.keys()[position] if self.layer.key in self.columns else None
         self.tally.find(Finding(rule_id, row, key, name, value, zh, en))
 

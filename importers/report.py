@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from gis.crs import Route
-from importers.rules import RULES, Severity, rule
+from importers.check.report import CheckReport
+from importers.rules import RULES, TOLD_BY, Severity, rule
 from importers.source import ROW_WORDS, Found, RowWord
 from layers.errors import OneMapError
 from layers.model import Difference, Origin, Text
@@ -121,6 +122,10 @@ class ImportReport:
     run_id: str | None = None
     is_new_layer: bool = False
     crs_assumed: bool = False
+    check: CheckReport | None = None
+    """The quality check of the layer, with the first of its parts; None for the others and without one."""
+    stopped_by: tuple[str, ...] = ()
+    """Rules of the check with errors that no single row is refused for: overlaps, gaps."""
 
     @property
     def origin(self) -> Origin | None:
@@ -172,7 +177,12 @@ class ImportReport:
             "mended": self.total("mended"),
             "noted": self.total("noted"),
             "rules": [
-                {**c._asdict(), "source": rule(c.rule).source, "details": dict(self.details.get(c.rule, {}))}
+                {
+                    **c._asdict(),
+                    "source": rule(c.rule).source,
+                    "details": dict(self.details.get(c.rule, {})),
+                    "check": TOLD_BY.get(c.rule),
+                }
                 for c in self.counts
             ],
             "findings": [f._asdict() for f in self.findings],
@@ -191,6 +201,8 @@ class ImportReport:
             "version": self.version,
             "seconds": round(self.seconds, 3),
             "provenance": self.provenance,
+            "check": None if self.check is None else self.check.summary(),
+            "stopped_by": list(self.stopped_by),
         }
 
     def text(self, language: str = "zh") -> str:

@@ -2,7 +2,7 @@
 
 `refused`: the row cannot become part of the layer. `mended`: it can, after something was put right, which
 is counted. `noted`: it is taken as it is, and somebody should know. The ids are stable: people filter by
-them, and a later choice of what to mend is made per id.
+them. What is wrong with a row, how grave it is and how good the whole is, is for the quality check to say.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ _ALL = (
     Rule("cell.merged", "mended", "合并单元格已填满", "merged cells were filled"),
     Rule("cell.formula", "refused", "公式没有保存结果，请用 Excel 另存", "a formula without a saved result"),
     Rule("cell.error", "noted", "公式出错，按空值", "a formula's error: empty"),
+    # quality check
+    Rule("check.error", "refused", "质检有错误", "the quality check found errors"),
+    Rule("mend.not_chosen", "refused", "须修整，但未选择该修整", "needs a mending that was not chosen"),
     # pipe survey
     Rule("pipe.no_node", "refused", "端点不在管点表中", "an end is not in the point table", "CJJ 61-2017"),
     Rule("pipe.same_ends", "refused", "起点与终点相同", "both ends are one point", "CJJ 61-2017"),
@@ -83,6 +86,23 @@ _ALL = (
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in _ALL}
 """Every rule by its id, in the order a report lists them."""
+
+TOLD_BY: dict[str, str] = {
+    "row.columns": "ACC-01", "geometry.unreadable": "ACC-01", "geometry.not_a_number": "ACC-01",
+    "cell.formula": "ACC-01", "pipe.no_node": "PIP-01", "pipe.same_ends": "PIP-04",
+    "geometry.missing": "GEO-01", "geometry.empty": "GEO-02", "geometry.not_finite": "GEO-03",
+    "geometry.type": "GEO-04", "geometry.unmendable": "GEO-05", "geometry.off_earth": "GEO-06",
+    "geometry.mended": "GEO-14", "geometry.beyond_crs": "GEO-15", "geometry.zero": "GEO-16",
+    "geometry.elsewhere": "GEO-17", "value.required": "ATT-01", "key.repeated": "ATT-03",
+    "value.too_long": "ATT-05", "value.not_in_codes": "ATT-06", "text.trimmed": "ATT-07",
+    "text.width": "ATT-07", "text.nul": "ATT-07", "text.replaced": "ATT-08",
+    "value.not_a_number": "ATT-10", "value.not_whole": "ATT-10", "value.not_a_date": "ATT-10",
+    "value.not_a_flag": "ATT-10", "value.unit": "ATT-10", "code.digits_lost": "ATT-10",
+    "value.unknown": "ATT-11", "value.reformatted": "ATT-11", "value.converted": "ATT-11",
+    "value.title_to_code": "ATT-11", "code.point_zero": "ATT-11", "code.padded": "ATT-11",
+}  # fmt: skip
+"""The rule of the quality check (`importers.check`) that tells the same rows; here stands what is done to
+them, there what is wrong with them. An empty key is ATT-04 there."""
 
 
 def rule(rule_id: str) -> Rule:

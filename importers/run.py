@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from importers.check.among import Among, asked
 from importers.deliver import deliver_layers
 from importers.errors import BadFile, EmptyFile
 from importers.opening import opened
@@ -34,6 +35,7 @@ from layers.catalogue import known_layers, list_layers
 from layers.db import Database
 from layers.errors import OneMapError
 from layers.import_runs import begin_run, end_run
+from layers.mendings import ALWAYS, parse_mendings
 from layers.model import Layer, Text
 from layers.points import keys
 from layers.publish import discard, sweep_stages
@@ -103,6 +105,7 @@ async def _carried_out(
     def passed_over(path: Path) -> None:
         tell(Step(str(path), "passed_over", 0, None))
 
+    mending = parse_mendings([*ALWAYS, *options.mend])
     await sweep_stages(db)
     layers = {layer.id: layer for layer in await list_layers(db)} or {la.id: la for la in known_layers()}
     for path in paths:
@@ -111,7 +114,9 @@ async def _carried_out(
     sources = await asyncio.to_thread(opening.__enter__)
     try:
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
-        return await _all(db, deliveries, layers, options, progress, kept)
+        lasting = options.dry_run or kept is not None
+        among = Among(layers, asked(options), mending, lasting) if options.check else None
+        return await _all(db, deliveries, layers, options, progress, among, kept)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)
 
@@ -122,6 +127,7 @@ async def _all(
     layers: dict[str, Layer],
     options: ImportOptions,
     progress: Progress,
+    among: Among | None,
     kept: list[Compared] | None,
 ) -> list[ImportReport]:
     reports: list[ImportReport] = []
@@ -135,7 +141,7 @@ async def _all(
                     for source, columns in delivery.readings
                 ]
             else:
-                made = await deliver_layers(db, delivery, layers, options, progress, kept)
+                made = await deliver_layers(db, delivery, layers, options, progress, among, kept)
         except BadFile as error:
             error.facts["published"] = [r.layer_id for r in reports if r.state == "published"]
             raise
@@ -144,6 +150,8 @@ async def _all(
             break
         if not options.dry_run and kept is None:
             layers = {layer.id: layer for layer in await list_layers(db)}
+            if among is not None:
+                among.forget()
     return reports
 
 

@@ -17,12 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from importers.check.keep import keep_check
 from importers.look import look_at_files
 from importers.opening import is_sidecar
 from importers.options import ImportOptions, Step
 from importers.run import StagedImport, stage_files
 from layers.db import Database
 from layers.errors import BadData, BadRequest, Conflict, OneMapError, Unavailable
+from layers.import_findings import keep_findings, sweep_findings
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
 from layers.publish import discard
@@ -112,6 +114,7 @@ async def _read(
         wanted = [file for file in files if not is_sidecar(file)] or files
         if run.look_first:
             return await look_at_files(db, wanted, options, place)
+        await keep_findings(db, run.id, (), None)  # those of an earlier reading
         return await stage_files(db, wanted, options, place)
 
 
@@ -142,6 +145,7 @@ async def _conclude(db: Database, run: Run, reading: asyncio.Task[StagedImport |
         await keep_look(db, run.id, staged)
         return
     report = {"reports": [report.to_json() for report in staged.reports]}
+    await keep_check(db, run.id, staged.reports)
     if not staged.layers:
         await end_run(db, run.id, "refused", report)
         return
@@ -186,6 +190,7 @@ async def _tend(db: Database, uploads: Path) -> None:
         try:
             if loop.time() - swept >= SWEEP_S:
                 await sweep_uploads(db, uploads)
+                await sweep_findings(db)
                 swept = loop.time()
             await asyncio.sleep(TEND_S)
             await revive(db)

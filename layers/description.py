@@ -19,10 +19,12 @@ from layers.model import (
     AccessLevel,
     Field,
     FieldType,
+    FindingSeverity,
     GeometryType,
     Layer,
     Sensitivity,
     Text,
+    TopologyRule,
 )
 
 KNOWN_DIRECTORY = Path(__file__).parent / "known"
@@ -98,6 +100,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         source=_optional(data, "source", where),
         known=marked if known is None else known,
         recognise_by=_texts(data, "recognise_by", where),
+        topology=_topology(data, where),
     )
     check(layer, where=where)
     return layer
@@ -124,6 +127,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "source": layer.source,
         "known": layer.known,
         "recognise_by": list(layer.recognise_by),
+        "topology": dict(layer.topology),
         "fields": [_field_json(f) for f in layer.fields],
     }
 
@@ -242,6 +246,19 @@ def _field_json(f: Field) -> dict[str, Any]:
         "aliases": list(f.aliases),
         "in_tiles": f.in_tiles,
         "source": f.source,
+    }
+
+
+def _topology(data: Mapping[str, Any], where: str) -> dict[TopologyRule, FindingSeverity]:
+    said = data.get("topology", {})
+    if not isinstance(said, Mapping):
+        raise _bad(where, "topology", said, "a table of rule = severity")
+    _only(said, frozenset(get_args(TopologyRule)), f"{where}, topology")
+    allowed = get_args(FindingSeverity)
+    return {
+        rule: _choice(said, rule, f"{where}, topology", allowed, None)
+        for rule in get_args(TopologyRule)
+        if rule in said
     }
 
 

@@ -18,6 +18,9 @@ AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
 
+TopologyRule = Literal["overlaps", "gaps", "nesting", "cuts", "grid", "ends", "duplicates", "network"]
+FindingSeverity = Literal["error", "warning", "info"]
+
 LAYER_ID = re.compile(r"[a-z][a-z0-9_]{0,47}")
 """A layer's id is ASCII and fits a PostgreSQL identifier with room for a prefix."""
 
@@ -124,6 +127,8 @@ class Layer:
     """First and last zoom for which a lighter copy stands (`layers.generalise`); None: every row is drawn."""
     origins: tuple[Origin, ...] = ()
     """How the coordinates of the current version came to be; empty where nobody said."""
+    topology: Mapping[TopologyRule, FindingSeverity] = field(default_factory=dict)
+    """What the quality check asks of the shapes among each other, and how grave it is if it does not hold."""
 
     def field(self, name: str) -> Field | None:
         """The field called `name`, or None."""

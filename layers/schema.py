@@ -169,6 +169,32 @@ import_look = Table(
     comment="beside its run and not in it: a look holds a picture of the rows, and runs are read often",
 )
 
+import_finding = Table(
+    "import_finding",
+    metadata,
+    Column("run_id", UUID(as_uuid=True), ForeignKey(import_run.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("layer", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("row", BigInteger, comment="as a person counts it; null: no row is to blame"),
+    Column("key", Text),
+    Column("field", Text),
+    Column("value", Text),
+    Column("zh", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Column("geometry", Text, comment="GeoJSON, EPSG:4490"),
+    comment="the first findings of each rule of the quality check",
+)
+
+import_workbook = Table(
+    "import_workbook",
+    metadata,
+    Column("run_id", UUID(as_uuid=True), ForeignKey(import_run.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("content", LargeBinary, nullable=False, comment="the report of the quality check, .xlsx"),
+)
+
 # ---------------------------------------------------------------- people
 
 department = Table(

@@ -55,6 +55,7 @@ _STAGES: dict[Stage, tuple[str, str]] = {
     "passed_over": ("略过", "passed over"),
     "opening": ("打开", "opening"),
     "reading": ("读取", "reading"),
+    "checking": ("质检", "checking"),
     "comparing": ("比较", "comparing"),
     "publishing": ("发布", "publishing"),
     "done": ("完成", "done"),

@@ -10,6 +10,7 @@ import pytest
 
 from api.app import create_app
 from api.settings import ApiSettings
+from importers.check.rules_page import rules_page
 from onemap.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,3 +44,8 @@ def test_every_call_is_documented_and_every_documented_call_exists() -> None:
     } | {"GET /tiles/{layers}/{z}/{x}/{y}.mvt"}  # a plain ASGI path beside the router
     page = (ROOT / "docs/reference/http.md").read_text()
     assert set(re.findall(r"^\| `([A-Z]+ /[^`]*)`", page, re.MULTILINE)) == served
+
+
+def test_the_page_of_rules_is_what_the_code_says() -> None:
+    page = (ROOT / "docs/reference/quality-rules.md").read_text()
+    assert page == rules_page(), "python -m importers.check.rules_page > docs/reference/quality-rules.md"

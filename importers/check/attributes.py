@@ -46,7 +46,7 @@ NO_KEY = Rule("ATT-04", "error", "completeness", Text("标识为空", "key missi
 TOO_LONG = Rule("ATT-05", "error", "normativity", Text("文本超长", "text too long"), applies=_has_limits)
 NOT_IN_LIST = Rule(
     "ATT-06",
-    "error",
+    "warning",
     "normativity",
     Text("值不在代码表内", "value not in the code list"),
     applies=_has_lists,
@@ -60,7 +60,7 @@ UNTIDY = Rule(
     applies=_has_text,
     mend="text",
 )
-GARBLED = Rule("ATT-08", "error", "accuracy", Text("疑似乱码", "garbled text"), applies=_has_text)
+GARBLED = Rule("ATT-08", "warning", "accuracy", Text("疑似乱码", "garbled text"), applies=_has_text)
 PLACEHOLDER = Rule(
     "ATT-09",
     "warning",

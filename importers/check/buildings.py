@@ -24,7 +24,13 @@ def _is_building_or_grid(layer: Layer) -> bool:
 
 
 OVERLAP = Rule(
-    "BLD-01", "error", "consistency", Text("房屋重叠", "buildings overlap"), "JGJ/T 496-2022", _is_building
+    "BLD-01",
+    "error",
+    "consistency",
+    Text("房屋重叠", "buildings overlap"),
+    "JGJ/T 496-2022",
+    _is_building,
+    topology="overlaps",
 )
 SLIGHT = Rule(
     "BLD-02",
@@ -33,6 +39,7 @@ SLIGHT = Rule(
     Text("房屋轻微重叠", "buildings overlap slightly"),
     "JGJ/T 496-2022",
     _is_building,
+    topology="overlaps",
 )
 CUT = Rule(
     "TOP-10",
@@ -41,6 +48,7 @@ CUT = Rule(
     Text("网格界线切割房屋", "a grid's border cuts a building"),
     "GB/T 30428.1-2013",
     _is_building_or_grid,
+    topology="cuts",
 )
 RULES = (OVERLAP, SLIGHT, CUT)
 

@@ -21,7 +21,7 @@ from importers.check import (
     repeats,
     tilings,
 )
-from importers.check.ledger import Ledger, Said
+from importers.check.ledger import Ledger, Said, concerns
 from importers.check.model import DEFAULT, CheckOptions, Mask, Rows, Rule
 from importers.check.portion import Portion
 from importers.check.report import CheckReport
@@ -79,7 +79,7 @@ _WHOLE_CHECKS = (tilings.Tiling, buildings.Buildings, pipe_network.Network)
 
 def rules_for(layer: Layer) -> tuple[Rule, ...]:
     """The rules that concern `layer`."""
-    return tuple(rule for rule in RULES if rule.applies(layer))
+    return tuple(rule for rule in RULES if concerns(rule, layer))
 
 
 class Checker:
@@ -127,6 +127,16 @@ class Checker:
         """A row that could not be read at all; it counts as a row. `rule`: what it breaks by that."""
         self._rows += 1
         self._work.ledger.found_in(rule, row, file, Said(zh, en))
+
+    def repaired(self, rows: Rows) -> None:
+        """Rows whose shapes were made valid, as they were before; they are fed as well, as they are."""
+        geometry.tell_repaired(Portion(self._work.layer, rows), self._work)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How often each rule whose findings are errors was broken so far."""
+        tallies = self._work.ledger.tallies
+        return {t.rule.id: t.found for t in tallies if t.rule.severity == "error"}
 
     def finish(self, *, file: str = "") -> CheckReport:
         """The report; call it once, after the last batch. `file` is the name it stands under."""

@@ -20,12 +20,13 @@ def _is_component(layer: Layer) -> bool:
 
 NOWHERE = Rule(
     "TOP-07",
-    "error",
+    "warning",
     "consistency",
     Text("部件不在任何单元网格内", "component in no unit grid"),
     _SOURCE,
     _is_component,
     needs=("unit_grid",),
+    topology="grid",
 )
 SEVERAL = Rule(
     "TOP-08",
@@ -35,6 +36,7 @@ SEVERAL = Rule(
     _SOURCE,
     _is_component,
     needs=("unit_grid",),
+    topology="grid",
 )
 OTHER = Rule(
     "TOP-09",
@@ -44,6 +46,7 @@ OTHER = Rule(
     _SOURCE,
     _is_component,
     needs=("unit_grid",),
+    topology="grid",
 )
 RULES = (NOWHERE, SEVERAL, OTHER)
 

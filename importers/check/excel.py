@@ -18,10 +18,11 @@ from openpyxl.styles import Font, PatternFill
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from importers.check.ledger import Tally
-from importers.check.mend_report import MENDINGS, Original
+from importers.check.mend_report import Original
 from importers.check.model import DIMENSIONS, SEVERITIES, Finding
 from importers.check.report import CheckReport, Language
 from importers.check.score import FORMULA_EN, FORMULA_ZH, pass_rate
+from layers.mendings import MENDINGS
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NOT_IN_A_TITLE = re.compile(r"[\[\]:*?/\\]")

@@ -1,4 +1,4 @@
-"""Is there a shape, of the right kind, valid, with sane corners, in the city? (GEO-01 … GEO-13)
+"""Is there a shape, of the right kind, valid, with sane corners, in the city? (GEO-01 … GEO-17)
 
 Batch by batch; duplicates (GEO-08) need the whole layer and are in `importers.check.repeats`.
 """
@@ -33,13 +33,18 @@ def _lines(layer: Layer) -> bool:
     return layer.geometry_type == "MultiLineString"
 
 
+def _of_the_city(layer: Layer) -> bool:
+    """A stranger's layer may be of anywhere, and districts say where the city is."""
+    return layer.known and layer.id != "district"
+
+
 MISSING = Rule("GEO-01", "error", "completeness", Text("没有几何", "no geometry"))
 EMPTY = Rule("GEO-02", "error", "completeness", Text("几何为空", "empty geometry"), _SFA)
 NOT_FINITE = Rule("GEO-03", "error", "accuracy", Text("坐标不是有限数", "coordinates not finite"), _SFA)
 WRONG_TYPE = Rule("GEO-04", "error", "normativity", Text("几何类型不符", "wrong geometry type"))
 INVALID = Rule("GEO-05", "error", "accuracy", Text("几何无效", "invalid geometry"), _SFA, mend="valid")
 OFF_EARTH = Rule("GEO-06", "error", "accuracy", Text("超出经纬度范围", "no longitude and latitude"))
-OUTSIDE = Rule("GEO-07", "error", "accuracy", Text("在城市范围之外", "outside the city"))
+OUTSIDE = Rule("GEO-07", "warning", "accuracy", Text("超出城市范围", "outside the city"))
 REPEATED = Rule(
     "GEO-09",
     "warning",
@@ -54,11 +59,20 @@ SHORT = Rule("GEO-12", "warning", "accuracy", Text("短线", "tiny length"), "CJ
 HEAVY = Rule(
     "GEO-13", "warning", "normativity", Text("节点过多", "too many vertices"), applies=_lines_or_areas
 )
+REPAIRED = Rule("GEO-14", "info", "accuracy", Text("无效几何已修复", "invalid geometry made valid"), _SFA)
+BEYOND = Rule(
+    "GEO-15", "error", "accuracy", Text("超出坐标系的范围", "beyond what the reference system covers")
+)
+ZERO = Rule("GEO-16", "error", "completeness", Text("坐标为 (0, 0)", "the coordinates are (0, 0)"))
+FAR = Rule("GEO-17", "error", "accuracy", Text("远在本市以外", "far outside the city"), applies=_of_the_city)
 RULES = (
     *(MISSING, EMPTY, NOT_FINITE, WRONG_TYPE, INVALID, OFF_EARTH, OUTSIDE),
-    *(REPEATED, SPIKE, TINY, SHORT, HEAVY),
+    *(REPEATED, SPIKE, TINY, SHORT, HEAVY, REPAIRED, BEYOND, ZERO, FAR),
 )
 
+_BEYOND_SAID = Said(
+    "坐标超出文件坐标系的适用范围", "the coordinates are beyond what the file's reference system covers"
+)
 _MEMBERS = {
     "Point": (shapely.GeometryType.POINT,),
     "MultiLineString": (shapely.GeometryType.LINESTRING, shapely.GeometryType.MULTILINESTRING),
@@ -74,7 +88,12 @@ def check_presence(portion: Portion, work: Work) -> None:
     ledger = work.ledger
     for rule in (MISSING, EMPTY, NOT_FINITE, WRONG_TYPE):
         ledger.checked(rule, len(portion))
-    ledger.found(MISSING, portion, portion.missing, lambda _: Said("没有几何", "there is no geometry"))
+    beyond = portion.rows.beyond
+    missing = portion.missing if beyond is None else portion.missing & ~beyond
+    ledger.found(MISSING, portion, missing, lambda _: Said("没有几何", "there is no geometry"))
+    ledger.checked(BEYOND, len(portion))
+    if beyond is not None:
+        ledger.found(BEYOND, portion, beyond, lambda _: _BEYOND_SAID)
     ledger.found(EMPTY, portion, portion.empty, lambda _: Said("几何为空", "the geometry is empty"))
     wrong = ~(portion.placed | portion.missing | portion.empty)
     ledger.found(
@@ -111,21 +130,33 @@ def _of_wrong_type(portion: Portion) -> Mask:
 def check_validity(portion: Portion, work: Work) -> None:
     """Valid in the sense of simple features, with the reason and the place."""
     work.ledger.checked(INVALID, int(portion.placed.sum()))
+    work.ledger.found(
+        INVALID,
+        portion,
+        portion.placed & ~portion.valid,
+        lambda position: _fault(portion.geometry[position], "几何无效：", "invalid geometry: "),
+    )
 
-    def reason(position: int) -> Said:
-        said = str(shapely.is_valid_reason(portion.geometry[position]))
-        match = _REASON.match(said)
-        fault = match["fault"] if match else said
-        place = shapely.Point(float(match["x"]), float(match["y"])) if match and match["x"] else None
-        at = f" ({place.x:.7f}, {place.y:.7f})" if place is not None else ""
-        return Said(
-            f"几何无效：{FAULTS.get(fault, fault)}{at}",
-            f"invalid geometry: {fault.lower()}{at}",
-            fault,
-            geometry=place,
-        )
 
-    work.ledger.found(INVALID, portion, portion.placed & ~portion.valid, reason)
+def tell_repaired(portion: Portion, work: Work) -> None:
+    """All rows of `portion`, as they were, are told to have been made valid."""
+    work.ledger.checked(REPAIRED, len(portion))
+    work.ledger.found(
+        REPAIRED,
+        portion,
+        np.ones(len(portion), dtype=bool),
+        lambda position: _fault(portion.geometry[position], "已修复：", "made valid: "),
+    )
+
+
+def _fault(shape: shapely.Geometry, zh: str, en: str) -> Said:
+    """Why `shape` is not valid, and where."""
+    said = str(shapely.is_valid_reason(shape))
+    match = _REASON.match(said)
+    fault = match["fault"] if match else said
+    place = shapely.Point(float(match["x"]), float(match["y"])) if match and match["x"] else None
+    at = f" ({place.x:.7f}, {place.y:.7f})" if place is not None else ""
+    return Said(f"{zh}{FAULTS.get(fault, fault)}{at}", f"{en}{fault.lower()}{at}", fault, geometry=place)
 
 
 def check_whereabouts(portion: Portion, work: Work) -> None:
@@ -150,25 +181,46 @@ def check_whereabouts(portion: Portion, work: Work) -> None:
             shown(p),
         ),
     )
-    city = work.city
-    if city is None:
-        return
-    ledger.checked(OUTSIDE, int(portion.placed.sum()))
+    ledger.checked(ZERO, int(portion.placed.sum()))
+    zero: Mask = np.asarray((bounds == 0).all(axis=1), dtype=bool)
+    ledger.found(
+        ZERO,
+        portion,
+        zero,
+        lambda _: Said("坐标为 (0, 0)，多为未填", "the coordinates are (0, 0): not filled in", "0, 0"),
+    )
+    if work.city is not None:
+        _tell_outside(portion, work, work.city, bounds, beyond | zero)
+
+
+def _tell_outside(portion: Portion, work: Work, city: BoundingBox, bounds: Floats, told: Mask) -> None:
+    """Rows that reach out of the city, and those that lie far from it; but for those `told` of already."""
+    ledger, margin = work.ledger, work.options.far
     west, south, east, north = _widened(city, work.options.bounds_margin_m)
     with np.errstate(invalid="ignore"):
         out: Mask = (
             (bounds[:, 0] < west) | (bounds[:, 1] < south) | (bounds[:, 2] > east) | (bounds[:, 3] > north)
         )
-    ledger.found(
-        OUTSIDE,
-        portion,
-        out & ~beyond,
-        lambda p: Said(
-            f"不在城市范围内：{shown(p)}（范围 {west:.4f}, {south:.4f}, {east:.4f}, {north:.4f}）",
-            f"outside the city: {shown(p)} (the city is {west:.4f}, {south:.4f}, {east:.4f}, {north:.4f})",
-            shown(p),
-        ),
-    )
+        far: Mask = (
+            (bounds[:, 0] > city.east + margin)
+            | (bounds[:, 2] < city.west - margin)
+            | (bounds[:, 1] > city.north + margin)
+            | (bounds[:, 3] < city.south - margin)
+        )
+    within = f"{city.west:.4f}, {city.south:.4f}, {city.east:.4f}, {city.north:.4f}"
+
+    def said(position: int) -> Said:
+        shown = ", ".join(f"{value:.6f}" for value in bounds[position])
+        return Said(
+            f"不在城市范围内：{shown}（城市 {within}）",
+            f"outside the city: {shown} (the city is {within})",
+            shown,
+        )
+
+    far &= ~told if ledger.asks(FAR) else np.zeros(len(portion), dtype=bool)
+    for rule, rows in ((OUTSIDE, out & ~told & ~far), (FAR, far)):
+        ledger.checked(rule, int(portion.placed.sum()))
+        ledger.found(rule, portion, rows, said)
 
 
 def _any_beyond(values: Floats, limit: float) -> Mask:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import shapely
 
-from importers.check.model import CheckOptions, Finding, Mask, Positions, Rule
+from importers.check.model import CheckOptions, Finding, Mask, Positions, Rule, Severity
 from layers.model import Layer, Text
 
 SHOWN_VERTICES = 200
@@ -87,6 +87,18 @@ class _Kept:
             self._fresh.clear()
 
 
+def concerns(rule: Rule, layer: Layer) -> bool:
+    """True if `rule` is asked of `layer`: it applies, and a rule of topology is in the description."""
+    return rule.applies(layer) and (rule.topology is None or rule.topology in layer.topology)
+
+
+def severity_for(rule: Rule, layer: Layer) -> Severity:
+    """How grave it is to break `rule` in `layer`."""
+    if rule.topology is not None and rule.severity == "error":
+        return layer.topology.get(rule.topology, rule.severity)
+    return rule.severity
+
+
 class Ledger:
     """The rules asked of one layer, with what was found."""
 
@@ -97,9 +109,9 @@ class Ledger:
         self._tallies: dict[str, Tally] = {}
         self._kept: dict[str, _Kept] = {}
         for rule in rules:
-            if not rule.applies(layer):
+            if not concerns(rule, layer):
                 continue
-            own = replace(rule, severity=options.severities.get(rule.id, rule.severity))
+            own = replace(rule, severity=options.severities.get(rule.id, severity_for(rule, layer)))
             self._tallies[rule.id] = Tally(own, skipped=_why_not(own, options, present))
             self._kept[rule.id] = _Kept(options.cap)
 

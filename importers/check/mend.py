@@ -6,10 +6,9 @@ be mended one by one; `tile` alone needs the whole layer and is left to `mend`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,62 +18,15 @@ from gis.shapes import mend as made_valid
 from gis.shapes import to_multi
 from importers.check.attributes import PLACEHOLDERS, holds_code
 from importers.check.mend_lines import snapped, turned
-from importers.check.mend_report import MENDINGS, Mending, MendReport, Original
+from importers.check.mend_report import MendReport, Original
 from importers.check.mend_text import code_for, padded_grid, tidy
-from importers.check.model import Geometries, Mask, Rows
+from importers.check.model import Geometries, Mask, Remark, Rows
 from importers.check.plane import scale
 from importers.check.portion import Portion, Texts
 from importers.check.surroundings import NOTHING, Surroundings
 from importers.check.tilings import PARENT
-from layers.errors import BadRequest
+from layers.mendings import MENDINGS, Mending, MendOptions
 from layers.model import Field, Layer
-
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(m|cm|mm)?")
-_METRES = {None: 1.0, "m": 1.0, "cm": 0.01, "mm": 0.001}
-
-
-@dataclass(frozen=True)
-class MendOptions:
-    """The mendings chosen, with their tolerances in metres. Nothing is mended unless it was chosen."""
-
-    chosen: frozenset[Mending] = frozenset()
-    snap_m: float = 0.05
-    """Ends are moved to nodes, borders to each other, over this distance at most."""
-    gap_m: float = 0.05
-    """Gaps narrower than this are given to a neighbour by `tile`."""
-    originals: int = 1_000
-    """Originals kept in the report, for each mending."""
-
-
-def parse_mendings(texts: Sequence[str]) -> MendOptions:
-    """Options from words as a command line has them: `valid`, `text,codes`, `snap=5cm`, `tile=0.02m`, `all`.
-
-    Raises `BadRequest` for an unknown mending or a tolerance that is no length.
-    """
-    options = MendOptions()
-    for word in (w.strip() for text in texts for w in text.split(",")):
-        name, _, given = word.partition("=")
-        if name == "all" and not given:
-            options = replace(options, chosen=frozenset(MENDINGS))
-            continue
-        match = _LENGTH.fullmatch(given) if given else None
-        if name not in MENDINGS or (given and (match is None or name not in ("snap", "tile"))):
-            raise BadRequest(
-                f"不认识的修整“{word}”，可选：{'、'.join(MENDINGS)}（snap、tile 可带容差，如 snap=0.05m）",
-                f"unknown mending {word!r}; choose from {', '.join(MENDINGS)} (snap=0.05m)",
-                field="mend",
-                value=word,
-                expected=", ".join(MENDINGS),
-            )
-        options = replace(options, chosen=options.chosen | {_mending(name)})
-        if match is not None:
-            length = float(match[1]) * _METRES[match[2]]
-            options = replace(options, snap_m=length) if name == "snap" else replace(options, gap_m=length)
-    return options
-
-
-def _mending(name: str) -> Mending:
-    return next(m for m in get_args(Mending) if m == name)
 
 
 class Mender:
@@ -200,13 +152,28 @@ class Mender:
     ) -> Rows:
         if not len(positions):
             return portion.rows
-        for position in positions[: self._room(name)].tolist():
-            wkb: bytes = shapely.to_wkb(portion.geometry[position])
-            self._original(name, portion, position, None, None, wkb)
-        self._count(name, len(positions))
+        self.note(name, portion, positions)
         geometry = portion.geometry.copy()
         geometry[positions] = shapes
         return replace(portion.rows, geometry=geometry)
+
+    def note(self, name: Mending, portion: Portion, positions: np.ndarray[Any, Any]) -> None:
+        """Shapes of `portion` are mended: they are counted and the first of them kept."""
+        for position in positions[: self._room(name)].tolist():
+            wkb: bytes = shapely.to_wkb(portion.geometry[position])
+            self._original(name, portion, position, None, None, wkb)
+        if len(positions):
+            self._count(name, len(positions))
+
+    def note_values(self, name: Mending, portion: Portion, remark: Remark) -> None:
+        """Values that were put right on reading are counted and the first of them kept."""
+        positions = np.flatnonzero(remark.rows)
+        for position in positions[: self._room(name)].tolist():
+            before = remark.before[position].as_py()
+            self._original(
+                name, portion, position, remark.field, None if before is None else str(before), None
+            )
+        self._count(name, len(positions))
 
     def _keep_values(self, name: Mending, portion: Portion, column: str, texts: Texts, changed: Mask) -> None:
         positions = np.flatnonzero(changed)
@@ -230,7 +197,8 @@ class Mender:
         wkb: bytes | None,
     ) -> None:
         kept = self.report.originals.setdefault(name, [])
-        kept.append(Original(name, portion.number(position), portion.key(position), column, value, wkb))
+        row, key = portion.number(position), portion.key(position)
+        kept.append(Original(name, row, key, column, value, wkb, portion.file(position)))
 
 
 _STEPS: dict[str, Callable[[Mender, Rows], Rows]] = {

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from layers.model import BoundingBox, FieldType, Layer, Text
+from layers.model import BoundingBox, FieldType, Layer, Text, TopologyRule
 
 Severity = Literal["error", "warning", "info"]
 """error: must not be published; warning: a person should look; info: good to know, outside the score."""
@@ -40,6 +40,9 @@ Geometries = NDArray[np.object_]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
+
+CITY_MARGIN = 0.2
+"""Degrees (some 20 km) round the published districts up to which a row is taken to be of the city."""
 
 _ARROW: dict[FieldType, pa.DataType] = {
     "text": pa.string(),
@@ -73,6 +76,8 @@ class Rule:
     applies: Callable[[Layer], bool] = every
     needs: tuple[str, ...] = ()
     mend: str | None = None
+    topology: TopologyRule | None = None
+    """What a layer's description has to ask for; the severity of what would be an error is its choice."""
 
 
 class Finding(NamedTuple):
@@ -94,6 +99,9 @@ class Finding(NamedTuple):
     file: str = ""
 
 
+RemarkKind = Literal["unread", "tidied", "rewritten"]
+
+
 class Remark(NamedTuple):
     """What reading did to a column: `unread`, values that are not of the field's type (now null); `tidied`,
     blanks, control characters or width; `rewritten`, any other form, unit or title.
@@ -101,7 +109,7 @@ class Remark(NamedTuple):
     `rows` (n,) which; `before` Arrow array of n, what stood there.
     """
 
-    kind: Literal["unread", "tidied", "rewritten"]
+    kind: RemarkKind
     field: str
     rows: Mask
     before: pa.Array
@@ -116,7 +124,7 @@ class Rows:
     `numbers`: (n,) as a person counts them. `geometry`: (n,) shapely or None, not yet mended or cast.
     `columns`: field name → Arrow array of n values; a field left out is null throughout. `remarks`: what
     reading them found out, which the values no longer show. `file`: the table they are of, where a layer
-    comes in several.
+    comes in several tables.
     """
 
     numbers: NDArray[np.int64]
@@ -124,6 +132,8 @@ class Rows:
     columns: Mapping[str, pa.Array] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
     file: str = ""
+    beyond: Mask | None = None
+    """Rows whose coordinates the file's reference system does not cover: they have no geometry here."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -168,6 +178,7 @@ class Rows:
                 for r in self.remarks
             ),
             self.file,
+            None if self.beyond is None else self.beyond[start:stop],
         )
 
 
@@ -194,6 +205,8 @@ class CheckOptions:
     cap: int = 1000
     bounds: BoundingBox | None = None
     bounds_margin_m: float = 2_000.0
+    far: float = CITY_MARGIN
+    """Degrees beyond the city from which on a row is not of it at all."""
     today: date = field(default_factory=date.today)
     partial: bool = False
     """The rows are only some of the layer: gaps and overlaps are looked for among the standing rows too."""

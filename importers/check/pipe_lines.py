@@ -36,6 +36,7 @@ NO_NODE = Rule(
     _SURVEY,
     is_line,
     ("pipe_node",),
+    topology="ends",
 )
 OFF_NODE = Rule(
     "PIP-02",
@@ -46,6 +47,7 @@ OFF_NODE = Rule(
     is_line,
     ("pipe_node",),
     mend="snap",
+    topology="ends",
 )
 BACKWARDS = Rule(
     "PIP-03",
@@ -56,13 +58,14 @@ BACKWARDS = Rule(
     is_line,
     ("pipe_node",),
     mend="direction",
+    topology="ends",
 )
 NOWHERE = Rule(
     "PIP-04", "error", "accuracy", Text("起终点相同", "starts and ends at one node"), _SURVEY, is_line
 )
 LEVELS = Rule(
     "PIP-07",
-    "error",
+    "warning",
     "consistency",
     Text("地面高程、埋深、管线高程不符", "ground, depth and elevation do not agree"),
     _SURVEY,

@@ -23,9 +23,23 @@ from layers.model import Text
 
 _SURVEY = "CJJ 61-2017"
 
-DOUBLE = Rule("PIP-05", "error", "accuracy", Text("管段重复", "segment recorded twice"), _SURVEY, is_line)
+DOUBLE = Rule(
+    "PIP-05",
+    "error",
+    "accuracy",
+    Text("管段重复", "segment recorded twice"),
+    _SURVEY,
+    is_line,
+    topology="duplicates",
+)
 REVERSED = Rule(
-    "PIP-06", "error", "accuracy", Text("管段反向重复", "segment recorded twice, reversed"), _SURVEY, is_line
+    "PIP-06",
+    "error",
+    "accuracy",
+    Text("管段反向重复", "segment recorded twice, reversed"),
+    _SURVEY,
+    is_line,
+    topology="duplicates",
 )
 LOOSE = Rule(
     "PIP-11",
@@ -35,8 +49,17 @@ LOOSE = Rule(
     _SURVEY,
     is_line,
     ("pipe_node",),
+    topology="ends",
 )
-NETWORKS = Rule("PIP-13", "info", "consistency", Text("管网不连通", "separate networks"), "One Map", is_line)
+NETWORKS = Rule(
+    "PIP-13",
+    "info",
+    "consistency",
+    Text("管网不连通", "separate networks"),
+    "One Map",
+    is_line,
+    topology="network",
+)
 CHANGES = Rule(
     "PIP-14",
     "warning",
@@ -45,6 +68,7 @@ CHANGES = Rule(
     _SURVEY,
     is_line,
     ("pipe_node",),
+    topology="network",
 )
 RULES = (DOUBLE, REVERSED, LOOSE, NETWORKS, CHANGES)
 

@@ -20,7 +20,14 @@ def _is_node(layer: Layer) -> bool:
 
 
 ISOLATED = Rule(
-    "PIP-21", "warning", "consistency", Text("孤立管点", "isolated node"), _SURVEY, _is_node, ("pipe_line",)
+    "PIP-21",
+    "warning",
+    "consistency",
+    Text("孤立管点", "isolated node"),
+    _SURVEY,
+    _is_node,
+    ("pipe_line",),
+    topology="network",
 )
 DEGREE = Rule(
     "PIP-22",
@@ -30,6 +37,7 @@ DEGREE = Rule(
     _SURVEY,
     _is_node,
     ("pipe_line",),
+    topology="network",
 )
 EITHER = Rule(
     "PIP-23",

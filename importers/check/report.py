@@ -58,6 +58,14 @@ class CheckReport:
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; geometries as GeoJSON, longitude first."""
         return {
+            **self.summary(),
+            "mended": None if self.mended is None else self.mended.to_json(),
+            "findings": [_finding_json(f, self.severity(f)) for f in self.findings],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The report without its single findings and originals: score, dimensions, every rule's counts."""
+        return {
             "layer": self.layer_id,
             "title": self.title._asdict(),
             "file": self.file,
@@ -71,8 +79,7 @@ class CheckReport:
                 {"field": n, "title": self.field_titles[n]._asdict(), "filled": c, "of": self.rows}
                 for n, c in self.filled.items()
             ],
-            "mended": None if self.mended is None else self.mended.to_json(),
-            "findings": [_finding_json(f, self.severity(f)) for f in self.findings],
+            "mended": None if self.mended is None else self.mended.to_json(originals=False),
             "findings_left_out": sum(t.found for t in self.tallies) - len(self.findings),
         }
 

@@ -39,10 +39,24 @@ def _is_grid(layer: Layer) -> bool:
 
 
 OVERLAP = Rule(
-    "TOP-01", "error", "consistency", Text("相邻面重叠", "areas overlap"), _SOURCE, _tiles, mend="tile"
+    "TOP-01",
+    "error",
+    "consistency",
+    Text("相邻面重叠", "areas overlap"),
+    _SOURCE,
+    _tiles,
+    mend="tile",
+    topology="overlaps",
 )
 GAP = Rule(
-    "TOP-02", "error", "consistency", Text("存在缝隙", "gap between areas"), _SOURCE, _tiles, mend="tile"
+    "TOP-02",
+    "error",
+    "consistency",
+    Text("存在缝隙", "gap between areas"),
+    _SOURCE,
+    _tiles,
+    mend="tile",
+    topology="gaps",
 )
 BEYOND = Rule(
     "TOP-03",
@@ -51,6 +65,7 @@ BEYOND = Rule(
     Text("超出上级区域", "beyond the area it belongs to"),
     _SOURCE,
     _has_parent,
+    topology="nesting",
 )
 PREFIX = Rule(
     "TOP-04",
@@ -59,6 +74,7 @@ PREFIX = Rule(
     Text("编码前缀与所在区域不符", "code begins with another area's"),
     _SOURCE,
     _has_parent,
+    topology="nesting",
 )
 SEQUENCE = Rule(
     "TOP-05",
@@ -67,6 +83,7 @@ SEQUENCE = Rule(
     Text("社区内顺序码重复", "sequence repeated in a community"),
     _SOURCE,
     _is_grid,
+    topology="nesting",
 )
 SIZE = Rule(
     "TOP-06", "warning", "normativity", Text("网格面积异常", "unusual area of a grid"), _SOURCE, _is_grid

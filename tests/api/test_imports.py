@@ -20,9 +20,9 @@ from api.documents import (
     ComparedDocument,
     ImportDocument,
     ImportsDocument,
-    LookDocument,
     UploadDocument,
 )
+from api.look_documents import LookDocument
 from api.settings import ApiSettings
 from importers.worker import read_run, work_on_imports
 from layers.access import Role

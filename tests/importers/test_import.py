@@ -277,7 +277,8 @@ async def test_progress_tells_stages_in_order_and_rows_up_to_the_whole(
 ) -> None:
     steps: list[Step] = []
     await import_files(database, [shapefile(tmp_path)], progress=steps.append)
-    assert list(dict.fromkeys(step.stage for step in steps)) == ["opening", "reading", "publishing", "done"]
+    stages = list(dict.fromkeys(step.stage for step in steps))
+    assert stages == ["opening", "reading", "checking", "publishing", "done"]
     assert [step.total for step in steps if step.stage == "reading"][-1] == 3
     assert steps[-1].done == 3
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importers.check import Checker, CheckOptions, Places, Rows, Surroundings, check
-from importers.check.mend import Mender, MendOptions
-from importers.check.mend_report import MENDINGS
+from importers.check.mend import Mender
+from layers.mendings import MENDINGS, MendOptions
 from layers.model import Field
 from tests.importers.check.specimens import KNOWN, TODAY, area, at, box, line, places, point
 

@@ -10,9 +10,10 @@ from openpyxl import Workbook, load_workbook
 
 from importers.check import CheckOptions, CheckReport
 from importers.check.excel import write_workbook
-from importers.check.mend import Mender, MendOptions
+from importers.check.mend import Mender
 from importers.check.on_the_map import findings_geojson
 from importers.check.report import Language
+from layers.mendings import MendOptions
 from layers.model import Field, Text
 from tests.importers.check.specimens import TODAY, area, box, plain, point, report, rows
 

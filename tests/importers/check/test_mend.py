@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
 from importers.check import CheckOptions, CheckReport, Rows, Surroundings, check
-from importers.check.mend import MendOptions, mend, parse_mendings
-from importers.check.mend_report import MENDINGS, MendReport
+from importers.check.mend import mend
+from importers.check.mend_report import MendReport
 from importers.check.mend_text import padded_grid, tidy
 from layers.errors import BadRequest
+from layers.mendings import MENDINGS, MendOptions, parse_mendings
 from layers.model import Field, Layer, Text
 from tests.importers.check.specimens import KNOWN, TODAY, area, box, broken, line, places, plain, point, rows
 

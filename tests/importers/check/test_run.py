@@ -10,11 +10,11 @@ import shapely
 from sqlalchemy import text
 
 from importers.check import CheckOptions, CheckReport
-from importers.check.mend import parse_mendings
 from importers.check.run import check_files
 from importers.errors import EmptyFile, NotWhatItSays
 from importers.options import ImportOptions
 from layers.db import Database
+from layers.mendings import parse_mendings
 from tests.importers.check.real_data import DATA
 from tests.importers.check.specimens import TODAY, at, box, broken, offenders
 
