@@ -166,6 +166,13 @@ class StationsDocument(Document):
     stations: list[StationDocument]
 
 
+class StoredReadingsDocument(Document):
+    read: int
+    written: int
+    """Those that were new, or whose value changed."""
+    repeated: int
+
+
 class SeriesDocument(Document):
     station: str
     indicator: str

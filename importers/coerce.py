@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gis.units import factor
 from importers.dates import times
 from importers.masks import (
     UNKNOWN,
@@ -28,7 +29,6 @@ from importers.masks import (
     nulls,
     spread,
 )
-from importers.units import factor
 from layers.model import FieldType
 
 _EMPTY_TEXT = frozenset(("<null>", "null"))

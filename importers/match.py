@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gis.units import factor
 from importers.coerce import coerce
 from importers.errors import BadTable
 from importers.masks import Coerced, Mended, add, mask_of, nulls
 from importers.names import folded, is_cut, unit_in
 from importers.source import Source
-from importers.units import factor
 from layers.model import Field, Layer
 
 KEY_NAMES = ("id", "fid", "objectid", "code", "编码", "编号", "代码", "标识码", "adcode", "gid")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gis.tables.indicators import INDICATORS, Indicator
+from gis.units import factor
 from importers.coerce import coerce
 from importers.masks import Mask, nulls
 from importers.names import folded, unit_in
@@ -20,7 +21,6 @@ from importers.prepare import Counted
 from importers.report import Finding
 from importers.rules import rule
 from importers.source import CHUNK_ROWS, Chunk, Source
-from importers.units import factor
 from layers.readings import Reading
 
 STATIONS = ("stationcode", "站点编码", "站点编号", "测站编码", "站码", "监测点编码", "station", "stationid")

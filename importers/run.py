@@ -158,8 +158,9 @@ async def _all(
 def _not_staged(source: Source) -> BadFile:
     return BadFile(
         source.title,
-        "这是监测数据，没有版本可比较；请用命令行 onemap import 导入",
-        "these are readings, which have no versions to compare; bring them with `onemap import`",
+        "这是监测数据，没有版本可比较；请以 POST /api/v1/readings 发送，或用命令行 onemap import 导入",
+        "these are readings, which have no versions to compare; send them with POST /api/v1/readings, or "
+        "bring the file with `onemap import`",
         found="readings",
         expected="rows of a layer",
     )

@@ -136,8 +136,9 @@ FOR_PUBLISHERS = {
     "POST /api/v1/imports/{import_id}/compare",
     "POST /api/v1/imports/{import_id}/publish",
     "POST /api/v1/imports/{import_id}/cancel",
+    "POST /api/v1/readings",
 }
-"""Refused to everybody else; what a publisher meets there is in `test_imports.py`."""
+"""Refused to everybody else; what a publisher meets there is in `test_imports.py` and `test_readings.py`."""
 
 OPEN_TO_ALL = {
     "POST /api/v1/login",

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gis.units import factor
 from importers.coerce import coerce
 from importers.keys import SeenKeys
 from importers.masks import Coerced
 from importers.match import Pair, values
 from importers.names import folded, is_cut, unit_in
-from importers.units import factor
 from layers.model import Field, FieldType, Text
 
 DAY = dt.date(2024, 1, 2)
