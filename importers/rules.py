@@ -42,6 +42,7 @@ _ALL = (
     Rule("geometry.elsewhere", "refused", "位置远在本市以外", "the place is far outside the city"),
     Rule("geometry.mended", "mended", "无效图形已修复", "invalid, made valid", "OGC 06-103r4 §6.1.11"),
     Rule("geometry.height", "mended", "已去掉高程（Z）或量测值", "heights or measures were dropped"),
+    Rule("place.no_code", "refused", "编码不在定位图层中", "the code is not in the layer that places rows"),
     # values
     Rule("value.required", "refused", "必填字段为空", "a required field is empty"),
     Rule("value.not_a_number", "refused", "应为数字", "a number is expected"),

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from importers.by_code import located
 from importers.check.among import Among, asked
 from importers.deliver import deliver_layers
 from importers.errors import BadFile, EmptyFile
@@ -113,6 +114,7 @@ async def _carried_out(
     opening = opened([Path(p) for p in paths], options, passed_over)
     sources = await asyncio.to_thread(opening.__enter__)
     try:
+        sources = [await located(db, source, layers, options) for source in sources]
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
         lasting = options.dry_run or kept is not None
         among = Among(layers, asked(options), mending, lasting) if options.check else None

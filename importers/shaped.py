@@ -21,7 +21,7 @@ from importers.options import ImportOptions
 from importers.shapes_read import from_wkt
 from importers.source import Chunk, Geometries, Note, Source, Trouble
 
-X, Y, WKT = "@x", "@y", "@wkt"
+X, Y, WKT, CODE = "@x", "@y", "@wkt", "@code"
 """Names by which `ImportOptions.columns` may say which column holds what."""
 
 DEGREES = (
@@ -197,9 +197,10 @@ def _no_geometry(source: Source) -> NoGeometry:
     return NoGeometry(
         source.title,
         f"表格没有坐标：找不到经纬度、X/Y 坐标或 WKT 列（有：{'、'.join(names[:12])}）；"
-        "可用 columns 指定哪两列是坐标",
+        "可用 columns 指定哪两列是坐标，或用 --by-code 指定哪一列是已发布图层的编码",
         f"the table has no coordinates: no longitude/latitude, x/y or WKT column (there are"
-        f" {', '.join(names[:12])}); say which columns hold them by `columns`",
+        f" {', '.join(names[:12])}); say which columns hold them by `columns`, or which holds the codes of a"
+        " published layer by --by-code",
         found=", ".join(names[:30]),
         expected="lon/lat, x/y or WKT columns",
     )

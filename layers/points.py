@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 
 from layers.access import Scope
 from layers.db import Database
 from layers.rows import rows
+
+_AT_ONCE = 5000
+"""Keys asked for in one statement."""
 
 
 async def key_points(db: Database, scope: Scope) -> tuple[list[str], list[tuple[float, float]]]:
@@ -18,6 +23,20 @@ async def key_points(db: Database, scope: Scope) -> tuple[list[str], list[tuple[
     async with db.connect() as connection:
         found = (await connection.execute(statement)).all()
     return [row[0] for row in found], [(row[1], row[2]) for row in found]
+
+
+async def shapes_of_keys(db: Database, scope: Scope, wanted: Sequence[str]) -> dict[str, bytes]:
+    """The geometries (WKB, EPSG:4490) of those of the `wanted` keys that the scope holds."""
+    relation = rows(scope, fields=[]).subquery("row")
+    found: dict[str, bytes] = {}
+    async with db.connect() as connection:
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = list(wanted[start : start + _AT_ONCE])
+            statement = select(relation.c._key, func.ST_AsBinary(relation.c._geom)).where(
+                relation.c._key == func.any(some), relation.c._geom.is_not(None)
+            )
+            found |= {key: bytes(wkb) for key, wkb in await connection.execute(statement)}
+    return found
 
 
 async def keys(db: Database, scope: Scope) -> set[str]:

@@ -98,6 +98,10 @@ def import_(
         str | None,
         typer.Option(help="City-local system: a name, or its parameters. 地方坐标系：名称或参数。"),
     ] = None,
+    by_code: Annotated[
+        str | None,
+        typer.Option(help="Column of codes of a published layer that place the rows. 按编码定位的列。"),
+    ] = None,
     swapped: Annotated[
         bool | None, typer.Option("--swapped/--not-swapped", help="Northing or latitude first. 坐标轴互换。")
     ] = None,
@@ -136,6 +140,7 @@ def import_(
 
     options = {
         "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,
+        "columns": {} if by_code is None else {by_code: "@code"},
         "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
         "within": tuple(within or ()), "removes": removes,
