@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 
 import orjson
@@ -45,7 +46,13 @@ def as_geojson(feature: Feature) -> dict[str, object]:
 
 
 def version_etag(request: Request, *scopes: Scope) -> str:
-    """A weak validator of the answer about `scopes` at this URL; it changes with version and rights."""
+    """A weak validator of the answer about `scopes` at this URL; it changes with version and rights.
+
+    With a registered table that nobody watches among them it is another one each time: any answer may differ.
+    """
+    relations = [scope.layer.relation for scope in scopes if scope.layer.relation is not None]
+    if not all(relation.follows for relation in relations):
+        return f'W/"{secrets.token_hex(16)}"'
     told = "|".join((str(request.url), *(scope.cache_key for scope in scopes)))
     return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
 

@@ -41,6 +41,7 @@ from api import (
     ogc,
     ogc_tiles,
     readings,
+    registered_layers,
     search,
     stations,
     styles,
@@ -65,6 +66,7 @@ from grid.feed import EventFeed
 from grid.locate import Locator
 from layers.catalogue import Catalogue, published_versions
 from layers.db import Database
+from layers.follow import Follower
 from layers.moments import Moments
 from layers.notices import Notices
 from tiles.server import TileServer
@@ -74,6 +76,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     login.router,
     layers.router,
+    registered_layers.router,
     compare.router,
     changes.router,
     uploads.router,
@@ -184,7 +187,7 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "HEAD", "POST", "PATCH"],
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
         allow_headers=[
             "Authorization",
             "Content-Type",
@@ -208,6 +211,7 @@ def _lifespan(
             Database(database_url) as database,
             Notices(database) as notices,
             Catalogue(database, notices) as catalogue,
+            Follower(database, notices),
             Locator(database, notices) as locator,
             EventFeed(database, notices) as feed,
         ):

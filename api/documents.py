@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from layers.import_runs import RunState
-from layers.model import AccessLevel, FieldType, GeometryType, LayerStatus, Sensitivity
+from layers.model import AccessLevel, FieldType, GeometryType, LayerKind, LayerStatus, Sensitivity
 from layers.staged_rows import ChangeKind
 
 
@@ -55,9 +55,11 @@ class LayerDocument(Document):
     title: TextDocument
     theme: str
     geometry_type: GeometryType
+    kind: LayerKind
+    """`registered`: a table of the operator's own, read where it is; it has no versions to go back to."""
     version: int
     feature_count: int | None
-    """None where the viewer sees only some of the rows."""
+    """None where the viewer sees only some of the rows; of a registered layer, when it was last looked at."""
     bounds: tuple[float, float, float, float] | None
     min_zoom: int
     max_zoom: int
@@ -191,6 +193,8 @@ class IdentifiedDocument(Document):
 class IdentifyDocument(Document):
     place: PlaceDocument
     layers: list[IdentifiedDocument]
+    unavailable: list[str]
+    """Layers that could not be asked, because their registered table is gone or was changed."""
 
 
 class CountDocument(Document):
@@ -219,6 +223,8 @@ class FoundDocument(Document):
 
 class SearchDocument(Document):
     results: list[FoundDocument]
+    unavailable: list[str]
+    """Layers that could not be asked, because their registered table is gone or was changed."""
 
 
 class LinkDocument(Document):

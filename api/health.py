@@ -15,6 +15,7 @@ from api.session import ViewerDep
 from layers.access import scopes_for
 from layers.catalogue import list_layers
 from layers.errors import OneMapError
+from layers.relation_state import find_faults
 
 router = APIRouter(tags=["service"])
 
@@ -27,13 +28,22 @@ async def is_alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def is_ready(context: ContextDep) -> Response:
-    """The database answers too; 503 where it does not."""
+    """The database answers too; 503 where it does not.
+
+    `layers_unavailable`: how many registered layers cannot be served, as their table is gone or was changed.
+    """
     try:
         layers = await list_layers(context.database)
+        faults = await find_faults(context.database, layers)
     except OneMapError:
         return Json({"status": "unavailable", "database": "unavailable"}, status_code=503)
     return Json(
-        {"status": "ok", "database": "ok", "layers": sum(layer.status == "published" for layer in layers)}
+        {
+            "status": "ok",
+            "database": "ok",
+            "layers": sum(layer.status == "published" for layer in layers),
+            "layers_unavailable": len(faults),
+        }
     )
 
 

@@ -18,6 +18,7 @@ from api.session import ViewerDep
 from gis.crs import Frame
 from layers import query
 from layers.model import Text
+from layers.relation_state import answered_by_those_who_can
 
 router = APIRouter(tags=["queries"], prefix="/api/v1")
 
@@ -39,7 +40,10 @@ async def identify(
 ) -> Json:
     """What is at a place, layer by layer, nearest first; an area that holds the place is at distance 0."""
     scopes = await scopes_of(context, viewer, layers, as_of)
-    found = await query.identify(context.database, scopes, place.lon, place.lat, radius_m, limit)
+    found, unavailable = await answered_by_those_who_can(
+        scopes,
+        lambda able: query.identify(context.database, able, place.lon, place.lat, radius_m, limit),
+    )
     stood = {scope.layer.id: scope.version for scope in scopes}
     return Json(
         {
@@ -53,6 +57,7 @@ async def identify(
                 }
                 for here in found
             ],
+            "unavailable": unavailable,
         }
     )
 

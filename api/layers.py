@@ -135,6 +135,7 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
         "title": text(layer.title),
         "theme": layer.theme,
         "geometry_type": layer.geometry_type,
+        "kind": layer.kind,
         "version": layer.version,
         "feature_count": layer.feature_count if scope.districts is None else None,
         "bounds": None if layer.bounds is None else list(layer.bounds),

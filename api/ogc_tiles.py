@@ -172,7 +172,7 @@ def _tile_set(
         ],
         "layers": [_layer(scope, matrix_set, language) for scope in chosen.selection.scopes],
     }
-    bounds = _together([layer.bounds for layer in layers if layer.bounds is not None])
+    bounds = _together([layer.reach for layer in layers if layer.reach is not None])
     if bounds is not None:
         first, last = _zooms(layers, matrix_set)
         told["boundingBox"] = _box(bounds)

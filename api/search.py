@@ -14,6 +14,7 @@ from api.identify import LayerIds
 from api.layers import scopes_of
 from api.session import ViewerDep
 from layers import query
+from layers.relation_state import answered_by_those_who_can
 
 router = APIRouter(tags=["queries"], prefix="/api/v1")
 
@@ -29,7 +30,9 @@ async def search(
 ) -> Json:
     """Rows that equal, begin with or contain `q`, the best first."""
     scopes = await scopes_of(context, viewer, layers, as_of)
-    hits = await query.search(context.database, scopes, q, limit)
+    hits, unavailable = await answered_by_those_who_can(
+        scopes, lambda able: query.search(context.database, able, q, limit)
+    )
     return Json(
         {
             "results": [
@@ -44,6 +47,7 @@ async def search(
                     "bounds": None if hit.bounds is None else list(hit.bounds),
                 }
                 for hit in hits
-            ]
+            ],
+            "unavailable": unavailable,
         }
     )

@@ -108,6 +108,15 @@ PublisherDep = Annotated[Viewer, Depends(_publisher)]
 """A viewer who may publish; anybody else is refused before the body is looked at."""
 
 
+async def _admin(viewer: ViewerDep) -> Viewer:
+    require(viewer, "admin")
+    return viewer
+
+
+AdminDep = Annotated[Viewer, Depends(_admin)]
+"""A viewer who may change what the service reads; anybody else is refused before the body is looked at."""
+
+
 async def _account(viewer: ViewerDep) -> Viewer:
     if not viewer.is_logged_in:
         raise LoginNeeded("请先登录", "please log in first")

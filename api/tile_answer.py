@@ -18,6 +18,10 @@ ASK_AGAIN = b"public, max-age=0, must-revalidate"
 ASK_AGAIN_PRIVATE = b"private, no-cache"
 """What a private answer may be kept for: a browser may change hands, so it asks every time."""
 
+UNTIL_MENDED = b"no-store"
+"""A tile without layers whose table is gone."""
+EXPOSED = b"ETag, X-OneMap-Left-Out, X-OneMap-Merged, X-OneMap-Unavailable, X-OneMap-Cache"
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -29,12 +33,18 @@ class TileAnswer(NamedTuple):
 
 
 def tile_answer(
-    asked: Headers, tile: EncodedTile, *, is_public: bool, is_current: bool, was_kept: bool
+    asked: Headers,
+    tile: EncodedTile,
+    *,
+    is_public: bool,
+    is_current: bool,
+    was_kept: bool,
+    lasts_s: int | None = None,
 ) -> TileAnswer:
     """200 with the tile, 204 for an empty one, 304 for one the client has. `asked`: the request's headers.
 
     `is_public`: anybody gets the same. `is_current`: the address names exactly what was drawn, so that it
-    never has to be asked for again.
+    never has to be asked for again. `lasts_s`: how long it is right, if nobody tells of changes.
     """
     accepts = known = b""
     for name, value in asked:
@@ -52,12 +62,14 @@ def tile_answer(
     ]
     if is_public:
         headers += (
-            (b"cache-control", FOR_EVER if is_current else ASK_AGAIN),
+            (b"cache-control", _may_be_kept(tile, lasts_s, is_current=is_current)),
             (b"access-control-allow-origin", b"*"),
-            (b"access-control-expose-headers", b"ETag, X-OneMap-Left-Out, X-OneMap-Merged, X-OneMap-Cache"),
+            (b"access-control-expose-headers", EXPOSED),
         )
     else:
         headers.append((b"cache-control", ASK_AGAIN_PRIVATE))
+    if tile.unavailable:
+        headers.append((b"x-onemap-unavailable", ",".join(tile.unavailable).encode()))
     if tile.left_out:
         headers.append((b"x-onemap-left-out", orjson.dumps(tile.left_out)))
     if tile.merged:
@@ -78,6 +90,15 @@ def tile_answer(
         {"type": "http.response.start", "status": status, "headers": headers},
         {"type": "http.response.body", "body": body},
     )
+
+
+def _may_be_kept(tile: EncodedTile, lasts_s: int | None, *, is_current: bool) -> bytes:
+    """`Cache-Control` of a tile that anybody may have."""
+    if tile.unavailable:
+        return UNTIL_MENDED
+    if lasts_s is not None:
+        return b"public, max-age=%d" % lasts_s
+    return FOR_EVER if is_current else ASK_AGAIN
 
 
 @lru_cache(maxsize=256)

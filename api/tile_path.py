@@ -50,9 +50,13 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
     tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
     if chosen is None or tile is None or asked.token not in (None, chosen.token):
         return None  # another token may be of a later version than this process knows
-    is_current = asked.token is not None
     return tile_answer(
-        scope["headers"], tile, is_public=chosen.is_public, is_current=is_current, was_kept=True
+        scope["headers"],
+        tile,
+        is_public=chosen.is_public,
+        is_current=asked.token is not None and chosen.selection.is_versioned,
+        was_kept=True,
+        lasts_s=chosen.selection.lasts_s,
     )
 
 
@@ -94,8 +98,9 @@ class TilePath:
             scope["headers"],
             tile,
             is_public=chosen.is_public,
-            is_current=asked.token == chosen.token,
+            is_current=asked.token == chosen.token and chosen.selection.is_versioned,
             was_kept=was_kept,
+            lasts_s=chosen.selection.lasts_s,
         )
         await send(start)
         await send({"type": "http.response.body", "body": b""} if scope["method"] == "HEAD" else body)

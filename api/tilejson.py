@@ -70,8 +70,11 @@ def tilejson(
     }
     bounds = _together([box for box in boxes if box is not None])
     if bounds is not None:
-        west, south, east, north = bounds
         told["bounds"] = list(bounds)
+        if any(layer.relation is not None for layer in layers):
+            # One may be drawn wherever its coordinate system serves; the middle is where rows are.
+            bounds = _together([layer.bounds for layer in layers if layer.bounds is not None]) or bounds
+        west, south, east, north = bounds
         told["center"] = [(west + east) / 2, (south + north) / 2, min(max(least, 13), greatest)]
     return told
 

@@ -42,6 +42,10 @@ __all__ = [
 
 CGCS2000 = CRS.from_epsg(4490)
 _WGS84 = CRS.from_epsg(4326)
+_WORLD = (-180.0, -90.0, 180.0, 90.0)
+_BEYOND_USE = 6.0
+"""Degrees beyond its area of use in which a projected system is still good to a centimetre: transverse
+Mercator is exact to more than 30° from its meridian."""
 _LEGACY = re.compile(r"beijing|xian|北京|西安", re.I)
 
 _LEGACY_DATUM_ERROR_M = 130.0
@@ -93,6 +97,36 @@ def read_crs(text_or_epsg: str | int) -> CRS:
     except ProjError as error:  # well-formed text with a projection nobody can compute
         raise _unknown(text_or_epsg) from error
     return known
+
+
+def domain(code: int) -> tuple[float, float, float, float] | None:
+    """Where coordinates of an EPSG code are to be expected: west, south, east, north in degrees.
+
+    The world for geographic systems and those meant for it; else the registry's area of use and 6° round it,
+    as a city at the edge of a zone keeps to one zone. None for a code the registry does not have, and for
+    an area across 180°.
+
+    >>> domain(4527), domain(3857), domain(999_999)
+    ((109.5, 16.6, 124.5, 55.88), (-180.0, -85.06, 180.0, 85.06), None)
+    """
+    try:
+        crs = CRS.from_epsg(code)
+    except CRSError:
+        return None
+    if crs.is_geographic:
+        return _WORLD
+    area = crs.area_of_use
+    if area is None or area.west > area.east:
+        return None
+    if area.east - area.west >= 359.0:
+        return area.west, area.south, area.east, area.north
+    west, south, east, north = _WORLD
+    return (
+        max(area.west - _BEYOND_USE, west),
+        max(area.south - _BEYOND_USE, south),
+        min(area.east + _BEYOND_USE, east),
+        min(area.north + _BEYOND_USE, north),
+    )
 
 
 def describe(crs: CRS) -> str:

@@ -70,6 +70,17 @@ def bounds_4490(tile: Tile) -> tuple[float, float, float, float]:
     )
 
 
+def degrees_of(bounds_3857: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """West, south, east, north in degrees (EPSG:4490) of a box in metres of EPSG:3857.
+
+    >>> [round(v, 6) for v in degrees_of((0.0, 0.0, HALF_WORLD_M, HALF_WORLD_M))]
+    [0.0, 0.0, 180.0, 85.051129]
+    """
+    west, south, east, north = (v / HALF_WORLD_M for v in bounds_3857)
+    low, high = (math.degrees(math.atan(math.sinh(v * math.pi))) for v in (south, north))
+    return west * 180.0, low, east * 180.0, high
+
+
 def tile_at(lon: float, lat: float, z: int) -> Tile:
     """The tile that holds the place; a place on an edge belongs to the tile east or south of it.
 

@@ -104,6 +104,8 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
             layer=layer.id,
             version=version,
         )
+    if layer.relation is not None and version not in (None, layer.version):
+        raise keeps_no_history(layer)
     chosen = layer.version if version is None else version
     hidden = (
         ""
@@ -112,6 +114,16 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
     )
     rows = "*" if districts is None else ",".join(districts)
     return Scope(layer, fields, districts, chosen, f"[{rows}]{hidden}")
+
+
+def keeps_no_history(layer: Layer) -> NotFound:
+    """The answer to who asks for an earlier state of a registered layer."""
+    return NotFound(
+        f"图层“{layer.title.zh}”是登记的数据表，不保留历史版本",
+        f"layer {layer.id!r} is a registered table; it keeps no earlier versions",
+        layer=layer.id,
+        version=layer.version,
+    )
 
 
 def scopes_for(viewer: Viewer, layers: tuple[Layer, ...] | list[Layer]) -> list[Scope]:

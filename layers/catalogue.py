@@ -92,6 +92,7 @@ async def register(db: Database, layer: Layer) -> Layer:
         await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("onemap.register"))))
         standing = await find_layer(connection, layer.id, for_update=True)
         if standing is not None:
+            refuse_registered(standing)
             _refuse_changed_types(standing, layer)
             if _says_the_same(standing, layer):
                 return standing
@@ -155,6 +156,17 @@ async def set_access(db: Database, layer_id: str, access: AccessLevel) -> None:
             update(schema.layer).where(schema.layer.c.id == layer_id).values(access=access)
         )
         await notify(connection, LAYER_CHANNEL, layer.id, layer.version)
+
+
+def refuse_registered(layer: Layer) -> None:
+    """Raises `Conflict` for a layer whose rows are not ours to change, compare or roll back."""
+    if layer.relation is not None:
+        raise Conflict(
+            f"图层“{layer.title.zh}”是登记的数据表，其内容在表中修改；不能导入、发布或回退",
+            f"layer {layer.id!r} is a registered table: its rows are changed in the table; nothing is"
+            " imported into it, published or rolled back",
+            layer=layer.id,
+        )
 
 
 def version_of(row: RowMapping | Mapping[str, Any]) -> Version:

@@ -17,11 +17,14 @@ from layers.model import (
     LAYER_ID,
     NO_TEXT,
     AccessLevel,
+    BoundingBox,
     Field,
     FieldType,
     FindingSeverity,
     GeometryType,
     Layer,
+    LayerKind,
+    Relation,
     Sensitivity,
     Text,
     TopologyRule,
@@ -99,6 +102,8 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         description=_title(data, "description", where),
         source=_optional(data, "source", where),
         known=marked if known is None else known,
+        kind=_choice(data, "kind", where, get_args(LayerKind), "rows"),
+        relation=_relation(data, where),
         recognise_by=_texts(data, "recognise_by", where),
         topology=_topology(data, where),
     )
@@ -126,6 +131,8 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "description": layer.description._asdict(),
         "source": layer.source,
         "known": layer.known,
+        "kind": layer.kind,
+        "relation": None if layer.relation is None else dataclasses.asdict(layer.relation),
         "recognise_by": list(layer.recognise_by),
         "topology": dict(layer.topology),
         "fields": [_field_json(f) for f in layer.fields],
@@ -141,6 +148,8 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         raise _bad(where, "id", layer.id, "a name without a double underscore")
     if layer.min_zoom > layer.max_zoom:
         raise _bad(where, "min_zoom", layer.min_zoom, f"at most max_zoom, {layer.max_zoom}")
+    if (layer.kind == "registered") != (layer.relation is not None):
+        raise _bad(where, "relation", layer.relation, "the table of a registered layer, and of no other")
     if len(layer.fields) > MAX_FIELDS:
         raise _bad(where, "fields", len(layer.fields), f"at most {MAX_FIELDS} fields")
     seen: dict[str, str] = {}
@@ -260,6 +269,18 @@ def _topology(data: Mapping[str, Any], where: str) -> dict[TopologyRule, Finding
         for rule in get_args(TopologyRule)
         if rule in said
     }
+
+
+def _relation(data: Mapping[str, Any], where: str) -> Relation | None:
+    """What `to_json` wrote; nobody writes it by hand."""
+    told = data.get("relation")
+    if told is None:
+        return None
+    try:
+        boxes = {"domain": BoundingBox(*told["domain"]), "extent": tuple(told["extent"])}
+        return Relation(**{**told, **boxes})
+    except (TypeError, KeyError) as error:
+        raise _bad(where, "relation", told, "what registering wrote") from error
 
 
 def _only(data: Mapping[str, Any], allowed: frozenset[str], where: str) -> None:

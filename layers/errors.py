@@ -9,6 +9,7 @@
     ├── Conflict            somebody else was first, or the state forbids it
     ├── TooMuch             over a limit that is written down
     └── Unavailable         the database cannot answer now; try again
+        ├── RelationChanged  … because the table of a registered layer is gone or is not as it was
         ├── TimedOut        … because the statement took longer than allowed
         └── Unfit           … because the server lacks what One Map needs; an operator must act
 
@@ -17,6 +18,7 @@ Other rooms derive their own from these; `api/problems.py` maps the branches to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -71,6 +73,17 @@ class TooMuch(OneMapError):
 
 class Unavailable(OneMapError):
     """The database cannot answer now; the same call may succeed later."""
+
+
+class RelationChanged(Unavailable):
+    """The table or view behind a registered layer is gone, closed to us, or not as it was registered.
+
+    `layer_ids`: which layers; all others can be asked as ever.
+    """
+
+    def __init__(self, zh: str, en: str, *, layer_ids: Sequence[str]) -> None:
+        super().__init__(zh, en, layers=list(layer_ids))
+        self.layer_ids = tuple(layer_ids)
 
 
 class TimedOut(Unavailable):

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, func, or_
+from sqlalchemy import ColumnElement, FromClause, and_, func, or_
 
 from layers.access import Scope
 from layers.errors import BadRequest
 from layers.model import BoundingBox, Field
-from layers.rows import require_field
+from layers.rows import candidates, require_field
 from layers.tables import SRID
 
 METRES_PER_DEGREE_LATITUDE = 110_574.0
@@ -62,15 +62,14 @@ def read_value(field: Field, value: object) -> object:
         ) from error
 
 
-def box_condition(table: FromClause, box: BoundingBox) -> ColumnElement[bool]:
+def box_condition(scope: Scope, table: FromClause, box: BoundingBox) -> ColumnElement[bool]:
     """Geometry that meets `box` (EPSG:4490, edges included). West above east: across 180°."""
     _check_box(box)
     west, south, east, north = box
     parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-    # The envelope is made from bound numbers, so the index on _geom serves.
-    return or_(
-        *(func.ST_Intersects(table.c._geom, func.ST_MakeEnvelope(w, south, e, north, SRID)) for w, e in parts)
-    )
+    # The envelope is made from bound numbers, so the index serves.
+    envelopes = [func.ST_MakeEnvelope(w, south, e, north, SRID) for w, e in parts]
+    return or_(*(and_(*candidates(scope, table, e), func.ST_Intersects(table.c._geom, e)) for e in envelopes))
 
 
 def read_interval(text: str, field: str = "datetime") -> tuple[datetime | None, datetime | None]:

@@ -17,6 +17,10 @@ GeometryType = Literal["Point", "MultiLineString", "MultiPolygon", "Geometry"]
 AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
+LayerKind = Literal["rows", "registered"]
+"""`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is."""
+KeyType = Literal["integer", "number", "uuid", "text", "char"]
+Reading = Literal["as is", "as text", "as list", "as integer", "as number", "as time", "in zone"]
 
 TopologyRule = Literal["overlaps", "gaps", "nesting", "cuts", "grid", "ends", "duplicates", "network"]
 FindingSeverity = Literal["error", "warning", "info"]
@@ -88,6 +92,41 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Relation:
+    """The user's own table or view behind a registered layer, as it was found.
+
+    `key`, `geometry` are columns; `is_unique`: an index of the table's own holds the key unique. Rows are
+    taken to be in EPSG code `srid`; `is_unstated`: where a row says SRID 0, too. `domain` is where that
+    system serves, EPSG:4490, and `extent` the same in its own units: what lies outside has no place.
+    `reads`: how each field comes from its column, of the same name; `types`: the database's own name for
+    the type of each column that is read, by which a later change is seen. `zone`: in which time zone times
+    without one are taken. `follows`: a trigger of ours tells of changes. `is_estimate`: of the layer's
+    `feature_count`.
+    """
+
+    schema: str
+    name: str
+    key: str
+    key_type: KeyType
+    is_unique: bool
+    geometry: str
+    srid: int
+    is_unstated: bool
+    domain: BoundingBox
+    extent: tuple[float, float, float, float]
+    reads: Mapping[str, Reading]
+    types: Mapping[str, str]
+    zone: str | None = None
+    follows: bool = False
+    is_estimate: bool = False
+
+    @property
+    def title(self) -> str:
+        """`schema.name`, for people."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
 class Layer:
     """What the map holds under one id, with the state of its current version.
 
@@ -95,7 +134,8 @@ class Layer:
     `district_field` holds an administrative code (6, 9 or 12 digits); rows are limited by it.
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
     `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
-    `version` is 0 before anything was published. `bounds` is None while empty.
+    `version` is 0 before anything was published. `bounds` is None while empty. A registered layer has a
+    `relation` and no versions to go back to: its `version` counts up when its rows may have changed.
     """
 
     id: str
@@ -116,6 +156,9 @@ class Layer:
     description: Text = NO_TEXT
     source: str | None = None
     known: bool = False
+    kind: LayerKind = "rows"
+    relation: Relation | None = None
+    """Of a registered layer, and of no other."""
     recognise_by: tuple[str, ...] = ()
     """Words in a file's or sheet's name that suggest this layer."""
     status: LayerStatus = "empty"
@@ -133,6 +176,12 @@ class Layer:
     def field(self, name: str) -> Field | None:
         """The field called `name`, or None."""
         return next((f for f in self.fields if f.name == name), None)
+
+    @property
+    def reach(self) -> BoundingBox | None:
+        """A box that no row is drawn outside of: `bounds`, or of a registered layer, whose rows change
+        without a word, all that its coordinate system serves."""
+        return self.bounds if self.relation is None else self.relation.domain
 
     @property
     def field_names(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from layers import schema
-from layers.access import Scope, Viewer, scope_for
+from layers.access import Scope, Viewer, keeps_no_history, scope_for
 from layers.db import Database
 from layers.errors import NotAllowed, NotFound
 from layers.filters import read_interval
@@ -90,6 +90,8 @@ class Moments:
         """The number of the version that stood at `moment`; raises `NotFound` before the first."""
         if layer.published_at is not None and layer.published_at <= moment:
             return layer.version
+        if layer.relation is not None:
+            raise keeps_no_history(layer)
         history = await self._history(layer)
         position = bisect_right(history.since, moment)
         if position == 0:
@@ -99,7 +101,7 @@ class Moments:
     async def bounds_at(self, layer: Layer, version: int) -> BoundingBox | None:
         """A box that holds the layer's rows in `version`: that of now, and of all that changed since."""
         if version == layer.version:
-            return layer.bounds
+            return layer.reach
         history = await self._history(layer)
         pairs = zip(history.numbers, history.boxes, strict=True)
         boxes = [box for number, changed in pairs if number > version for box in changed]

@@ -27,7 +27,9 @@ IMPORT_CHANNEL = "onemap_import"
 """Payload `<import run's id>:<revision>`."""
 READING_CHANNEL = "onemap_reading"
 """Payload `station:<number of readings>`: stations have newer values."""
-CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL, IMPORT_CHANNEL, READING_CHANNEL)
+REGISTERED_CHANNEL = "onemap_registered"
+"""Payload `<layer id>:0`, by a trigger on the user's table: rows of a registered layer changed."""
+CHANNELS = (LAYER_CHANNEL, EVENT_CHANNEL, IMPORT_CHANNEL, READING_CHANNEL, REGISTERED_CHANNEL)
 
 MAX_WAITING = 10_000
 """Notices kept for a subscriber that does not read; beyond, they become one `Missed`."""
@@ -57,10 +59,10 @@ async def notify(connection: AsyncConnection, channel: str, subject: object, num
 
 
 class Subscription:
-    """An endless asynchronous iterator over one channel's news, from the moment it was made."""
+    """An endless asynchronous iterator over some channels' news in their order, from when it was made."""
 
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
+    def __init__(self, *channels: str) -> None:
+        self.channels = channels
         self._waiting: asyncio.Queue[Notice | Missed] = asyncio.Queue()
 
     def __aiter__(self) -> Subscription:
@@ -73,7 +75,7 @@ class Subscription:
         """Adds `item`; a reader too slow for `MAX_WAITING` items gets one `Missed` in their place."""
         if self._waiting.qsize() >= MAX_WAITING:
             self._waiting = asyncio.Queue()
-            item = Missed(self.channel)
+            item = Missed(self.channels[0])
         self._waiting.put_nowait(item)
 
 
@@ -101,11 +103,14 @@ class Notices:
                 await self._task
             self._task = None
 
-    def subscribe(self, channel: str) -> Subscription:
-        """News of `channel` from now on; drop the subscription to end it."""
-        if channel not in CHANNELS:
-            raise ValueError(f"no such channel: {channel!r}")
-        subscription = Subscription(channel)
+    def subscribe(self, *channels: str) -> Subscription:
+        """News of `channels` from now on, in the order of the commits; drop the subscription to end it.
+
+        Notices that were missed are one `Missed`, on the first of them.
+        """
+        if not channels or set(channels) - set(CHANNELS):
+            raise ValueError(f"no such channel: {channels!r}")
+        subscription = Subscription(*channels)
         self._subscribers.add(subscription)
         return subscription
 
@@ -137,9 +142,9 @@ class Notices:
             _log.warning("a notice on %s is not of ours: %r", news.channel, news.payload)
             return
         for subscriber in list(self._subscribers):
-            if subscriber.channel == news.channel:
+            if news.channel in subscriber.channels:
                 subscriber.put(Notice(news.channel, subject, int(number)))
 
     def _tell_missed(self) -> None:
         for subscriber in list(self._subscribers):
-            subscriber.put(Missed(subscriber.channel))
+            subscriber.put(Missed(subscriber.channels[0]))

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from layers.access import Scope
 from layers.db import Database
+from layers.relation_state import reading
 from layers.rows import rows
 
 _AT_ONCE = 5000
@@ -20,7 +21,7 @@ async def key_points(db: Database, scope: Scope) -> tuple[list[str], list[tuple[
     statement = select(relation.c._key, func.ST_X(relation.c._geom), func.ST_Y(relation.c._geom)).where(
         relation.c._geom.is_not(None)
     )
-    async with db.connect() as connection:
+    async with reading(db, scope) as connection:
         found = (await connection.execute(statement)).all()
     return [row[0] for row in found], [(row[1], row[2]) for row in found]
 
@@ -42,5 +43,5 @@ async def shapes_of_keys(db: Database, scope: Scope, wanted: Sequence[str]) -> d
 async def keys(db: Database, scope: Scope) -> set[str]:
     """The keys of the scoped rows."""
     relation = rows(scope, fields=[]).subquery("row")
-    async with db.connect() as connection:
+    async with reading(db, scope) as connection:
         return set((await connection.scalars(select(relation.c._key))).all())

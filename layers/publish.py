@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable
 
 from layers import schema
-from layers.catalogue import lock_layer, read_layer, set_status, version_of
+from layers.catalogue import lock_layer, read_layer, refuse_registered, set_status, version_of
 from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
@@ -70,6 +70,7 @@ async def compare(
     """
     async with db.begin(timeout_ms=0) as connection:
         layer = await read_layer(connection, staged.layer.id)
+        refuse_registered(layer)
         delivery = await _delivery(connection, layer, staged, may_add_fields=True)
         changes = await _changes(connection, layer, staged, delivery, partial=partial, within=within)
         return await measure(connection, changes, delivery, rows_table(layer))
@@ -126,6 +127,7 @@ async def publish_in(
     # In the order of ids, so that two publishers of the same layers cannot lock each other out.
     for delivery, report in sorted(deliveries, key=lambda d: d[0].layer.id):
         layer = await lock_layer(connection, delivery.layer.id)
+        refuse_registered(layer)
         before = layer.version if seen is None else seen.get(layer.id)
         if before != layer.version:
             if before is None or not within:
@@ -170,6 +172,7 @@ async def roll_back(
     """
     async with db.begin(timeout_ms=0) as connection:
         layer = await lock_layer(connection, layer_id)
+        refuse_registered(layer)
         if not 1 <= number <= layer.version:
             raise NotFound(
                 f"图层“{layer.title.zh}”没有版本 {number}",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, FromClause, func, select
 
 from layers.access import Scope
 from layers.db import Database
@@ -20,7 +20,8 @@ from layers.errors import BadRequest, NotFound
 from layers.features import Feature, ValueCount, count_values, feature_columns, make_feature
 from layers.filters import Filter, box_condition, check_number, field_conditions
 from layers.model import BoundingBox
-from layers.rows import require_field, rows
+from layers.relation_state import no_longer_unique, reading
+from layers.rows import comes_after_key, has_key, order_of, require_field, rows
 from layers.search import SearchHit, search
 from layers.spatial import Identified, Within, identify, nearest, within
 
@@ -79,48 +80,50 @@ async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
     table = rows(scope).subquery("scoped")
     conditions = field_conditions(scope, table, query.filters)
     if query.bbox is not None:
-        conditions.append(box_condition(table, query.bbox))
+        conditions.append(box_condition(scope, table, query.bbox))
     fields = query.fields if query.fields is not None else scope.fields
     statement = select(*feature_columns(scope, table, fields)).where(*conditions)
     if query.after is not None:
-        statement = statement.where(table.c._fid > _read_cursor(query.after))
-    statement = statement.order_by(table.c._fid).limit(query.limit + 1)
-    async with db.connect() as connection:
+        statement = statement.where(_comes_after(scope, table, query.after))
+    statement = statement.order_by(order_of(scope, table)).limit(query.limit + 1)
+    async with reading(db, scope) as connection:
         found = (await connection.execute(statement)).all()
         matched: int | None = None
-        if not conditions and scope.districts is None and scope.is_current:
+        if not conditions and _is_counted(scope):
             matched = scope.layer.feature_count
         elif query.with_count:
             counted = select(func.count()).select_from(table).where(*conditions)
             matched = int(await connection.scalar(counted) or 0)
     page = [make_feature(row, fields) for row in found[: query.limit]]
     more = len(found) > query.limit and page
-    return Page(page, _cursor(page[-1].fid) if more else None, matched)
+    return Page(page, _cursor(scope, page[-1]) if more else None, matched)
 
 
 async def feature(db: Database, scope: Scope, key: str) -> Feature:
     """The feature with business key `key`; raises `NotFound` also for one outside the scope."""
     table = rows(scope).subquery("scoped")
-    statement = select(*feature_columns(scope, table, scope.fields)).where(table.c._key == _plain(key))
-    async with db.connect() as connection:
-        row = (await connection.execute(statement)).one_or_none()
-    if row is None:
+    statement = select(*feature_columns(scope, table, scope.fields)).where(has_key(scope, table, key))
+    async with reading(db, scope) as connection:
+        found = (await connection.execute(statement.limit(2))).all()
+    if len(found) > 1:
+        raise no_longer_unique(scope.layer, key)
+    if not found:
         raise NotFound(
             f"图层“{scope.layer.title.zh}”中没有“{key[:80]}”",
             f"layer {scope.layer.id!r} has no feature {key[:80]!r}",
             layer=scope.layer.id,
             key=key[:200],
         )
-    return make_feature(row, scope.fields)
+    return make_feature(found[0], scope.fields)
 
 
 async def count(db: Database, scope: Scope, filters: Sequence[Filter] = ()) -> int:
     """How many rows match all `filters`."""
-    if not filters and scope.districts is None and scope.is_current:
+    if not filters and _is_counted(scope):
         return scope.layer.feature_count
     table = rows(scope).subquery("scoped")
     statement = select(func.count()).select_from(table).where(*field_conditions(scope, table, filters))
-    async with db.connect() as connection:
+    async with reading(db, scope) as connection:
         return int(await connection.scalar(statement) or 0)
 
 
@@ -131,31 +134,38 @@ async def statistics(
     require_field(scope, count_by)
     table = rows(scope).subquery("scoped")
     conditions = field_conditions(scope, table, filters)
-    async with db.connect() as connection:
+    async with reading(db, scope) as connection:
         return await count_values(connection, scope, table, count_by, conditions, MAX_VALUES)
 
 
-def _cursor(fid: int) -> str:
-    return base64.urlsafe_b64encode(str(fid).encode()).decode().rstrip("=")
+def _is_counted(scope: Scope) -> bool:
+    """Whether the catalogue knows how many rows the scope holds; of a registered layer it knew once."""
+    return scope.districts is None and scope.is_current and scope.layer.relation is None
 
 
-def _read_cursor(text: str) -> int:
+def _cursor(scope: Scope, last: Feature) -> str:
+    """What the next page begins after."""
+    place = str(last.fid) if scope.layer.relation is None else last.key
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _comes_after(scope: Scope, table: FromClause, cursor: str) -> ColumnElement[bool]:
+    """Rows after the page that ended with `cursor`; raises `BadRequest` for one that is not ours."""
+    condition: ColumnElement[bool] | None = None
     try:
-        fid = int(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii"))
-        if 0 <= fid < 2**63:
-            return fid
+        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        if scope.layer.relation is not None:
+            condition = comes_after_key(scope, table, place)
+        elif 0 <= int(place) < 2**63:
+            condition = table.c._fid > int(place)
     except (ValueError, binascii.Error):
         pass
-    expected = "the `next` of the page before"
+    if condition is not None:
+        return condition
     raise BadRequest(
-        f"分页游标有误：{text[:80]!r}",
-        f"the cursor {text[:80]!r} is not one of ours",
+        f"分页游标有误：{cursor[:80]!r}",
+        f"the cursor {cursor[:80]!r} is not one of ours",
         field="after",
-        value=text,
-        expected=expected,
+        value=cursor,
+        expected="the `next` of the page before",
     )
-
-
-def _plain(key: str) -> str:
-    """`key` without NUL, which no stored key holds and the driver refuses."""
-    return key.replace("\x00", "�")

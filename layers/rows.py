@@ -25,6 +25,16 @@ from sqlalchemy import (
 from layers.access import Scope
 from layers.errors import BadRequest
 from layers.model import Layer
+from layers.relation import (
+    KEY_COLUMN,
+    RAW_COLUMN,
+    field_value,
+    key_value,
+    nearness,
+    overlaps,
+    relation_of,
+    relation_rows,
+)
 from layers.tables import SRID, beginning, far_table, past_table, rows_table
 
 OWN_COLUMNS = ("_fid", "_key", "_geom", "_geom_3857")
@@ -34,11 +44,15 @@ def rows(scope: Scope, *, fields: Sequence[str] | None = None) -> Select[Any]:
     """The scoped rows: `_fid`, `_key`, `_geom` (EPSG:4490), `_geom_3857`, then `fields`.
 
     `fields` None: every field the scope lets out. Raises `BadRequest` for a field it does not. At the
-    current version only the current rows are read; at an older one current and past rows together.
+    current version only the current rows are read; at an older one current and past rows together. Of a
+    registered layer they are those of the user's own table; `meets_box_of`, `has_key` and `order_of` ask in
+    such a way that the table's own indexes serve.
     """
     chosen = scope.fields if fields is None else tuple(dict.fromkeys(fields))
     for name in chosen:
         require_field(scope, name)
+    if scope.layer.relation is not None:
+        return _registered(scope, chosen)
     columns = [*OWN_COLUMNS, *chosen]
     table = rows_table(scope.layer)
     if scope.is_current:
@@ -66,6 +80,51 @@ def generalised_rows(scope: Scope, zoom: int, *, fields: Sequence[str] | None = 
     return select(own.c._fid, own.c._key, *shape, far.c._count, far.c._left_out, *chosen).select_from(joined)
 
 
+def meets_box_of(scope: Scope, table: FromClause, shape: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Rows of `table` (made by `rows`) whose box meets that of `shape` (EPSG:4490) or nearly, by an index."""
+    if scope.layer.relation is not None:
+        return overlaps(scope.layer.relation, table.c[RAW_COLUMN], shape)
+    return table.c._geom.op("&&", is_comparison=True)(shape)
+
+
+def candidates(scope: Scope, table: FromClause, shape: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """What to ask beside an exact relation to `shape` (EPSG:4490) so that an index chooses the rows.
+
+    Nothing of our own rows: PostGIS finds their index from the relation itself.
+    """
+    return [] if scope.layer.relation is None else [meets_box_of(scope, table, shape)]
+
+
+def nearest_first(scope: Scope, table: FromClause, place: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What rows of `table` are ordered by to have the nearest to `place` (EPSG:4490) first, by an index."""
+    if scope.layer.relation is not None:
+        return nearness(scope.layer.relation, table.c[RAW_COLUMN], place)
+    return table.c._geom.op("<->")(place)
+
+
+def order_of(scope: Scope, table: FromClause) -> ColumnElement[Any]:
+    """The column rows of `table` are put in order by, and told apart by, with an index behind it."""
+    return table.c._fid if scope.layer.relation is None else table.c[KEY_COLUMN]
+
+
+def has_key(scope: Scope, table: FromClause, key: str) -> ColumnElement[bool]:
+    """The row of `table` with the key `key`, by an index."""
+    relation = scope.layer.relation
+    if relation is None:
+        return table.c._key == key.replace("\x00", "�")  # which no stored key holds; the driver refuses NUL
+    value = key_value(relation, key)
+    return false() if value is None else table.c[KEY_COLUMN] == value
+
+
+def comes_after_key(scope: Scope, table: FromClause, key: str) -> ColumnElement[bool] | None:
+    """Rows of a registered layer after the one with the key `key`, in the order of `order_of`.
+
+    None if no row can have such a key.
+    """
+    value = key_value(relation_of(scope.layer), key)
+    return None if value is None else table.c[KEY_COLUMN] > value
+
+
 def require_field(scope: Scope, name: str) -> None:
     """Raises `BadRequest` unless the scope lets the field `name` out; hidden and unknown look alike."""
     if name not in scope.fields:
@@ -87,6 +146,16 @@ def standing_at(layer: Layer, number: int, names: Sequence[str]) -> Select[Any]:
             select(*(past.c[n] for n in names)).where(past.c._from <= number, past.c._to > number),
         ).subquery("then")
     )
+
+
+def _registered(scope: Scope, names: Sequence[str]) -> Select[Any]:
+    statement = relation_rows(scope.layer, names)
+    if scope.districts is None:
+        return statement
+    district = scope.layer.field(scope.layer.district_field or "")
+    assert district is not None
+    value = field_value(relation_of(scope.layer), district)
+    return statement.where(_in_districts(value, scope.districts))
 
 
 def _limited(scope: Scope, table: FromClause, columns: Sequence[str]) -> Select[Any]:

@@ -19,7 +19,8 @@ from layers.db import Database
 from layers.errors import BadRequest
 from layers.filters import check_number
 from layers.model import BoundingBox, Layer
-from layers.rows import rows
+from layers.relation_state import reading
+from layers.rows import order_of, rows
 from layers.tables import PREFIX_LENGTH, beginning, search_expression, text_search_fields
 
 MAX_RESULTS = 100
@@ -75,16 +76,16 @@ async def search(db: Database, scopes: Sequence[Scope], text: str, limit: int = 
         )
     if not wanted:
         return []
-    hits: dict[tuple[str, int], SearchHit] = {}
-    async with db.connect() as connection:
+    hits: dict[tuple[str, str], SearchHit] = {}
+    async with reading(db, *scopes) as connection:
         for scope in scopes:
             for hit in await _run(connection, scope, _beginning(scope, wanted, limit), wanted):
-                hits.setdefault((scope.layer.id, hit.fid), hit)
+                hits.setdefault((scope.layer.id, hit.key), hit)
         await connection.execute(_ONLY_BITMAPS)
         for scope in scopes:
             if len(hits) < limit:
                 for hit in await _run(connection, scope, _containing(scope, wanted, limit), wanted):
-                    hits.setdefault((scope.layer.id, hit.fid), hit)
+                    hits.setdefault((scope.layer.id, hit.key), hit)
     best = sorted(hits.values(), key=lambda h: (h.rank, len(h.matched), h.key))
     return best[:limit]
 
@@ -100,9 +101,9 @@ def _beginning(scope: Scope, text: str, limit: int) -> Select[Any] | None:
     looks = []
     for name in _searched(scope):
         column = beginning(table.c[name])
-        equal = select(table.c._fid).where(column.in_(spellings)).limit(limit)
+        equal = select(order_of(scope, table)).where(column.in_(spellings)).limit(limit)
         begins = (
-            select(table.c._fid)
+            select(order_of(scope, table))
             .where(or_(*(column.startswith(s, autoescape=True) for s in spellings)))
             .limit(limit)
         )
@@ -122,7 +123,7 @@ def _containing(scope: Scope, text: str, limit: int) -> Select[Any] | None:
     if not names or not any(_INDEXED.search(word) for word in text.split()):
         return None
     table = rows(scope).subquery("scoped")
-    return select(table.c._fid).where(_contains_all(scope, table, names, text)).limit(limit)
+    return select(order_of(scope, table)).where(_contains_all(scope, table, names, text)).limit(limit)
 
 
 def _contains_all(scope: Scope, table: FromClause, names: Sequence[str], text: str) -> ColumnElement[bool]:
@@ -153,7 +154,7 @@ async def _run(
     named = scope.layer.name_field if scope.layer.name_field in scope.fields else None
     shown = list(dict.fromkeys([*([named] if named else []), *_searched(scope)]))
     statement = select(table.c._key, table.c._fid, *places, *(table.c[n] for n in shown)).where(
-        table.c._fid.in_(chosen)
+        order_of(scope, table).in_(chosen)
     )
     found = await connection.execute(statement)
     return [_hit(scope.layer, tuple(row), shown, text) for row in found]

@@ -22,7 +22,8 @@ from layers.errors import BadRequest
 from layers.features import Feature, ValueCount, count_values, feature_columns, make_feature
 from layers.filters import Filter, around, check_number, check_place, field_conditions
 from layers.model import Layer
-from layers.rows import require_field, rows
+from layers.relation_state import reading
+from layers.rows import candidates, meets_box_of, nearest_first, order_of, require_field, rows
 from layers.tables import SRID
 
 MAX_RADIUS_M = 10_000.0
@@ -63,7 +64,7 @@ async def identify(
     check_number("radius_m", radius_m, 0, MAX_RADIUS_M)
     check_number("limit", limit, 1, MAX_COUNT)
     found = []
-    async with db.connect() as connection:
+    async with reading(db, *scopes) as connection:
         for scope in scopes:
             table = rows(scope).subquery("scoped")
             near = await _near(connection, scope, table, lon, lat, radius_m, limit, [])
@@ -92,8 +93,8 @@ async def nearest(
         check_number("max_distance_m", max_distance_m, 0, MAX_DISTANCE_M)
     table = rows(scope).subquery("scoped")
     conditions = field_conditions(scope, table, filters)
-    async with db.connect() as connection:
-        reach = await _reach(connection, table, lon, lat, count, max_distance_m, conditions)
+    async with reading(db, scope) as connection:
+        reach = await _reach(connection, scope, table, lon, lat, count, max_distance_m, conditions)
         return await _near(connection, scope, table, lon, lat, reach, count, conditions)
 
 
@@ -118,8 +119,12 @@ async def within(
     table = rows(scope).subquery("scoped")
     area = func.ST_GeomFromWKB(literal(shapely.to_wkb(geometry), LargeBinary), SRID)
     lies = func.ST_CoveredBy if relation == "within" else func.ST_Intersects
-    conditions = [*field_conditions(scope, table, filters), lies(table.c._geom, area)]
-    async with db.connect() as connection:
+    conditions = [
+        *field_conditions(scope, table, filters),
+        *candidates(scope, table, area),
+        lies(table.c._geom, area),
+    ]
+    async with reading(db, scope) as connection:
         counts: list[ValueCount] = []
         if count_by is not None:
             counts = await count_values(connection, scope, table, count_by, conditions, MAX_VALUES)
@@ -129,12 +134,13 @@ async def within(
             counted = select(func.count()).select_from(table).where(*conditions)
             total = int(await connection.scalar(counted) or 0)
         statement = select(*feature_columns(scope, table, scope.fields)).where(*conditions)
-        first = await connection.execute(statement.order_by(table.c._fid).limit(limit))
+        first = await connection.execute(statement.order_by(order_of(scope, table)).limit(limit))
         return Within(total, counts, [make_feature(row, scope.fields) for row in first])
 
 
 async def _reach(
     connection: AsyncConnection,
+    scope: Scope,
     table: FromClause,
     lon: float,
     lat: float,
@@ -146,8 +152,8 @@ async def _reach(
     place = _place(lon, lat)
     statement = select(table.c._geom).where(table.c._geom.is_not(None), *conditions)
     if max_distance_m is not None:
-        statement = statement.where(_meets(table, around(lon, lat, max_distance_m)))
-    near = statement.order_by(table.c._geom.op("<->")(place)).limit(count).subquery("near")
+        statement = statement.where(_meets(scope, table, around(lon, lat, max_distance_m)))
+    near = statement.order_by(nearest_first(scope, table, place)).limit(count).subquery("near")
     farthest = select(func.max(_distance_m(near, place)), func.count())
     metres, found = (await connection.execute(farthest)).one()
     limit = MAX_DISTANCE_M if max_distance_m is None else max_distance_m
@@ -172,7 +178,7 @@ async def _near(
     columns = [*feature_columns(scope, table, scope.fields), distance.label("_distance")]
     statement = (
         select(*columns)
-        .where(_meets(table, around(lon, lat, radius_m)), distance <= radius_m, *conditions)
+        .where(_meets(scope, table, around(lon, lat, radius_m)), distance <= radius_m, *conditions)
         .order_by(columns[-1], func.ST_Area(table.c._geom), table.c._fid)
         .limit(limit)
     )
@@ -184,8 +190,8 @@ def _place(lon: float, lat: float) -> Any:
     return func.ST_SetSRID(func.ST_MakePoint(lon, lat), SRID)
 
 
-def _meets(table: FromClause, box: tuple[float, float, float, float]) -> ColumnElement[bool]:
-    return table.c._geom.op("&&", is_comparison=True)(func.ST_MakeEnvelope(*box, SRID))
+def _meets(scope: Scope, table: FromClause, box: tuple[float, float, float, float]) -> ColumnElement[bool]:
+    return meets_box_of(scope, table, func.ST_MakeEnvelope(*box, SRID))
 
 
 def _distance_m(table: FromClause, place: Any) -> ColumnElement[Any]:

@@ -34,6 +34,7 @@ from sqlalchemy.exc import InternalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable, DropTable
 
+from layers.catalogue import refuse_registered
 from layers.db import Database, driver, identifier
 from layers.description import check
 from layers.errors import BadData
@@ -118,6 +119,7 @@ async def stage(
     `BadData` for values that do not fit their field, empty or repeated keys, or impossible coordinates.
     """
     check(layer)
+    refuse_registered(layer)
     await sweep_stages(db)
     name = f"s{await announce_life(db):08x}_{secrets.token_hex(6)}"
     raw, final = _arrival_table(layer, f"{name}_in"), stage_table(layer, name)

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from layers.access import Scope
 from layers.db import Database
+from layers.relation_state import reading
 from layers.rows import rows
 
 
@@ -24,7 +25,7 @@ async def whole_layer(db: Database, scope: Scope, fields: Sequence[str] = ()) ->
     """The scoped rows with some of their fields; raises `BadRequest` for a field the scope hides."""
     relation = rows(scope, fields=fields).subquery("whole")
     statement = select(relation.c._key, func.ST_AsBinary(relation.c._geom), *(relation.c[f] for f in fields))
-    async with db.connect() as connection:
+    async with reading(db, scope) as connection:
         found = (await connection.execute(statement)).all()
     return WholeLayer(
         [row[0] for row in found],

@@ -11,6 +11,7 @@ import typer
 
 from layers.errors import BadRequest, OneMapError
 from onemap import terminal
+from onemap.register_commands import add_register_commands
 from onemap.settings import Settings, read_settings, settings_of
 from onemap.terminal import Bars, fail, out, say
 from onemap.tile_commands import tiles_app
@@ -27,6 +28,7 @@ layers_app = typer.Typer(no_args_is_help=True, help="Layers and their versions. 
 account_app = typer.Typer(no_args_is_help=True, help="Accounts. 账户。")
 coordinates_app = typer.Typer(no_args_is_help=True, help="City-local coordinate systems. 地方坐标系。")
 rules_app = typer.Typer(no_args_is_help=True, help="Who answers for what. 派遣规则。")
+add_register_commands(layers_app)
 app.add_typer(db, name="db")
 app.add_typer(layers_app, name="layers")
 app.add_typer(account_app, name="account")

@@ -101,14 +101,23 @@ def roll_back(settings: Settings, layer_id: str, number: int) -> None:
 
 def set_access(settings: Settings, layer_id: str, access: str) -> None:
     """Decides who may see a layer. Raises `NotFound`, `BadRequest` for a level that is none."""
-    levels = get_args(AccessLevel)
-    if access not in levels:
-        raise BadRequest(
-            f"没有权限级别“{access}”", f"there is no access level {access!r}",
-            field="access", value=access, expected=", ".join(levels),
-        )  # fmt: skip
-    with_database(settings, lambda db: catalogue.set_access(db, layer_id, cast(AccessLevel, access)))
+    level = access_level(access)
+    with_database(settings, lambda db: catalogue.set_access(db, layer_id, level))
     out.print(say(f"{layer_id} 的权限现为 {access}", f"{layer_id} is now {access}"))
+
+
+def access_level(said: str) -> AccessLevel:
+    """The access level called `said`. Raises `BadRequest`."""
+    levels = get_args(AccessLevel)
+    if said not in levels:
+        raise BadRequest(
+            f"没有权限级别“{said}”",
+            f"there is no access level {said!r}",
+            field="access",
+            value=said,
+            expected=", ".join(levels),
+        )
+    return cast(AccessLevel, said)
 
 
 def withdraw(settings: Settings, layer_id: str) -> None:

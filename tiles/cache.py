@@ -27,6 +27,7 @@ class EncodedTile:
     `body_gzip` is empty for an empty tile. `etag` (without quotes) comes from the content. `left_out` and
     `merged`: how many rows of a layer are not drawn in the square, and are drawn as part of another; only
     layers with some. `versions`: of the layers of its selection, in their order, that it is right for.
+    `unavailable`: layers that are missing because their table is; such a tile is not kept.
     """
 
     body_gzip: bytes
@@ -36,6 +37,7 @@ class EncodedTile:
     versions: tuple[int, ...] = field(default=(), compare=False)
     from_disk: bool = field(default=False, compare=False)
     """It was not drawn by this process (`tiles.store`)."""
+    unavailable: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -88,9 +90,9 @@ class TileCache:
         return found
 
     def put(self, key: Hashable, tile: EncodedTile) -> None:
-        """Keeps `tile`; others leave until everything fits. A tile above the capacity is not kept."""
+        """Keeps `tile`; others leave until everything fits. One above the capacity is not kept."""
         self._forget(key)
-        if tile.size > self.capacity_bytes:
+        if tile.size > self.capacity_bytes or tile.unavailable:
             return
         self._tiles[key] = tile
         self.size_bytes += tile.size

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
@@ -15,7 +17,8 @@ from layers import generalise, rows
 from layers.access import Scope
 from layers.catalogue import Catalogue
 from layers.db import Database
-from layers.errors import BadRequest, TooMuch
+from layers.errors import BadRequest, RelationChanged, TooMuch
+from layers.relation_state import blaming
 from tiles import statement as drawing
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, mercator_square
@@ -31,6 +34,9 @@ MAX_STATEMENTS = 2048
 COMPRESS_ASIDE_BYTES = 64 * 1024
 """From here on compressing takes milliseconds and is done in a thread, so that other answers go on."""
 
+UNWATCHED_LASTS_S = 30
+"""How long a tile is kept of a registered table that nobody watches, here and again at the client's."""
+
 _StatementKey = tuple[str, Frame, tuple[Band | None, ...]]
 
 
@@ -39,11 +45,15 @@ class Selection:
     """Scopes to be drawn together, in order.
 
     `key` names them without the versions of those that are current, `versions` are those of all.
+    `is_versioned`: whatever changes their rows makes a version. `lasts_s`: how long what was drawn may be
+    kept though nobody tells of changes; None: as long as the versions stand.
     """
 
     scopes: tuple[Scope, ...]
     key: str
     versions: tuple[int, ...]
+    is_versioned: bool = True
+    lasts_s: int | None = None
 
 
 def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Selection:
@@ -64,7 +74,14 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
             value=",".join(ids),
             expected="layer ids, each once",
         )
-    return Selection(tuple(scopes), ";".join(map(_key, scopes)), tuple(scope.version for scope in scopes))
+    relations = [scope.layer.relation for scope in scopes if scope.layer.relation is not None]
+    return Selection(
+        tuple(scopes),
+        ";".join(map(_key, scopes)),
+        tuple(scope.version for scope in scopes),
+        is_versioned=not relations,
+        lasts_s=None if all(relation.follows for relation in relations) else UNWATCHED_LASTS_S,
+    )
 
 
 @cache
@@ -94,7 +111,8 @@ def _key(scope: Scope) -> str:
     layer = scope.layer
     fields = ",".join(f.name for f in tile_fields(scope))
     version = "" if scope.is_current else f"@{scope.version}"
-    return f"{layer.id}{version}{scope.allowed}({fields}){layer.min_zoom}{layer.generalised or ''}"
+    table = "" if layer.relation is None else f"{zlib.crc32(repr(layer.relation).encode()):08x}"
+    return f"{layer.id}{version}{scope.allowed}({fields}){layer.min_zoom}{layer.generalised or ''}{table}"
 
 
 class TileServer:
@@ -129,7 +147,7 @@ class TileServer:
 
         One drawn for earlier versions still is where none of those that followed changed its square.
         """
-        key = (selection.key, *square.place)
+        key = _name(selection, square)
         tile = self.cache.get(key)
         if tile is None or tile.versions == selection.versions:
             return tile
@@ -142,12 +160,15 @@ class TileServer:
     async def drawn(self, selection: Selection, square: Square) -> EncodedTile:
         """The tile, drawn now unless it is kept or being drawn. Raises `TimedOut`, `Unavailable`."""
         return await self.cache.get_or_draw(
-            (selection.key, *square.place), lambda: self._obtain(selection, square), selection.versions
+            _name(selection, square), lambda: self._obtain(selection, square), selection.versions
         )
 
     async def _obtain(self, selection: Selection, square: Square) -> EncodedTile:
-        """The tile from disk if it is there and right, else drawn."""
-        if self._store is None:
+        """The tile from disk if it is there and right, else drawn.
+
+        What is drawn from a registered table is not kept on disk: it may change while no process listens.
+        """
+        if self._store is None or not selection.is_versioned:
             return await self._draw(selection, square)
         key = f"{_drawing_code()} {selection.key}"
         found = await self._store.find(key, square.place)
@@ -168,7 +189,20 @@ class TileServer:
 
     async def _draw(self, selection: Selection, square: Square) -> EncodedTile:
         # Whatever is published while it is drawn may be in the tile already; it is then drawn once too often.
-        return replace(await self._drawn_now(selection, square), versions=selection.versions)
+        return replace(await self._drawn_of_those_there(selection, square), versions=selection.versions)
+
+    async def _drawn_of_those_there(self, selection: Selection, square: Square) -> EncodedTile:
+        """The tile without the layers whose table is gone; raises `RelationChanged` if all are."""
+        try:
+            async with blaming(self._db, [scope.layer for scope in selection.scopes]):
+                return await self._drawn_now(selection, square)
+        except RelationChanged as error:
+            left = [scope for scope in selection.scopes if scope.layer.id not in error.layer_ids]
+            if not left:
+                raise
+            rest = select_scopes(left, limit=MAX_LAYERS_OF_ALL)
+            tile = await self._drawn_of_those_there(rest, square)
+            return replace(tile, unavailable=(*error.layer_ids, *tile.unavailable))
 
     async def _drawn_now(self, selection: Selection, square: Square) -> EncodedTile:
         statement = self._statement(selection, square)
@@ -197,6 +231,12 @@ class TileServer:
         if len(self._statements) > MAX_STATEMENTS:
             self._statements.popitem(last=False)
         return statement
+
+
+def _name(selection: Selection, square: Square) -> Hashable:
+    """What a kept tile is called: another name in each period, if nobody tells of changes."""
+    period = 0 if selection.lasts_s is None else int(time.monotonic() // selection.lasts_s)
+    return selection.key, period, *square.place
 
 
 def _counted(statement: DrawStatement, numbers: Sequence[int]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from gis.matrix_sets import WEB_MERCATOR_QUAD, MatrixSet
-from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile
+from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile, degrees_of
 
 EXTENT = 4096
 """Units along a tile's side (the customary one of the Mapbox Vector Tile specification 2.1, §4.1)."""
@@ -46,6 +46,15 @@ class Square(NamedTuple):
         west, south, east, north = self.bounds
         wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
         return wide if self.frame == 3857 else WEB_MERCATOR_QUAD.box(wide)
+
+    @property
+    def reach_4490(self) -> tuple[float, float, float, float]:
+        """The square with its margin in degrees of EPSG:4490, whatever its frame; never beyond the earth."""
+        west, south, east, north = self.bounds
+        wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
+        if self.frame == 3857:
+            wide = degrees_of(wide)
+        return max(wide[0], -180.0), max(wide[1], -90.0), min(wide[2], 180.0), min(wide[3], 90.0)
 
     @property
     def cells(self) -> tuple[int, int, int, int, int]:

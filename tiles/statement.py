@@ -38,7 +38,7 @@ from sqlalchemy.types import NullType
 from layers.access import Scope
 from layers.db import for_driver
 from layers.model import Field, Layer
-from layers.rows import generalised_rows, rows
+from layers.rows import generalised_rows, meets_box_of, rows
 from tiles.square import EXTENT, MARGIN, Frame, Square
 
 EXACT_FROM_ZOOM = 14
@@ -56,6 +56,7 @@ SHORT_TEXT = 64
 _EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
 _MARGIN: ColumnElement[int] = literal_column(str(MARGIN))
 
+_REACH_4490 = ("tile_lon_west", "tile_lat_south", "tile_lon_east", "tile_lat_north")
 _REACH = ("tile_reach_west", "tile_reach_south", "tile_reach_east", "tile_reach_north")
 
 GEOMETRY_COLUMNS: Mapping[Frame, str] = {3857: "_geom_3857", 4490: "_geom"}
@@ -85,6 +86,7 @@ class DrawStatement:
             "tile_margin": square.margin,
             "tile_speck": square.unit * SPECK_UNITS,
             **dict(zip(_REACH, square.reach_3857, strict=True)),
+            **dict(zip(_REACH_4490, square.reach_4490, strict=True)),
         }
 
 
@@ -193,14 +195,17 @@ def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any
 def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> Subquery:
     """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
     names = [f.name for f in fields]
+    in_reach: ColumnElement[bool]
+    counts: list[ColumnElement[Any]] = []
     if isinstance(band, int):
         source = generalised_rows(scope, band, fields=names).subquery("source")
         in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
         counts = [source.c._count, source.c._left_out]
+    elif scope.layer.relation is not None:
+        source, in_reach = _of_the_users_table(scope, names), true()
     else:
         source = rows(scope, fields=names).subquery("source")
         in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
-        counts = []
     stored = source.c[GEOMETRY_COLUMNS[frame]]
     shape: ColumnElement[Any] = func.ST_AsMVTGeom(
         stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
@@ -223,6 +228,16 @@ def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> S
         .offset(literal_column("0"))
         .subquery("drawn")
     )
+
+
+def _of_the_users_table(scope: Scope, names: Sequence[str]) -> Subquery:
+    """The rows of a registered layer in reach, chosen by the table's own index.
+
+    A fence as below: their shapes are transformed here, once, and looked at several times above.
+    """
+    read = rows(scope, fields=names).subquery("read")
+    in_reach = meets_box_of(scope, read, _reach_4490())
+    return select(read).where(in_reach).offset(literal_column("0")).subquery("source")
 
 
 def _has_areas(layer: Layer) -> bool:
@@ -273,6 +288,12 @@ def _reach_3857() -> ScalarSelect[Any]:
     """The square with its margin for the lighter copy, which is kept in EPSG:3857 only."""
     corners = [_place(name.removeprefix("tile_")) for name in _REACH]
     return select(func.ST_MakeEnvelope(*corners, literal_column("3857"), type_=NullType())).scalar_subquery()
+
+
+def _reach_4490() -> ScalarSelect[Any]:
+    """The square with its margin for tables in any system."""
+    corners = [_place(name.removeprefix("tile_")) for name in _REACH_4490]
+    return select(func.ST_MakeEnvelope(*corners, literal_column("4490"), type_=NullType())).scalar_subquery()
 
 
 def _square(frame: Frame) -> ColumnElement[Any]:

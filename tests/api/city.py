@@ -21,6 +21,9 @@ from layers.model import Field, Layer, Origin, Text
 from layers.origins import origin_json
 from layers.publish import Batch, publish, stage, withdraw
 from layers.readings import Reading
+from layers.registered import register_table
+from layers.registration import Registration
+from tests.layers.registered_tables import run_sql
 
 JINAN, YUAN = "341502", "341503"
 """金安区 (west of 116.50°) and 裕安区 (east)."""
@@ -84,7 +87,7 @@ def _two(west: Any, east: Any, **fields: tuple[object, object]) -> list[Row]:
     return [(west, {k: v[0] for k, v in fields.items()}), (east, {k: v[1] for k, v in fields.items()})]
 
 
-CITY: Mapping[str, list[Row]] = {
+PUBLISHED: Mapping[str, list[Row]] = {
     "district": _two(
         box(116.48, 116.50),
         box(116.50, 116.52),
@@ -155,6 +158,20 @@ CITY: Mapping[str, list[Row]] = {
     "old_site": [(shapely.Point(WEST, LAT), {"code": "O1", "name": HIDDEN})],
 }
 """Rows by layer: (geometry, fields)."""
+REGISTERED: Mapping[str, list[Row]] = {
+    "plaza": _two(
+        shapely.Point(WEST, LAT),
+        shapely.Point(EAST, LAT),
+        code=("R1", "R2"),
+        name=("西广场", f"东广场 {OTHER_DISTRICT}"),
+        manager=(INTERNAL, INTERNAL),
+        owner_phone=(PERSONAL, PERSONAL),
+        district_code=(JINAN, YUAN),
+    ),
+}
+"""Rows of tables that are not ours, in the schema `gis` and in EPSG:4527."""
+CITY: Mapping[str, list[Row]] = {**PUBLISHED, **REGISTERED}
+"""Rows by layer, wherever they are kept."""
 
 
 def _site(layer_id: str, **changes: Any) -> Layer:
@@ -186,10 +203,12 @@ async def build_city(url: str) -> dict[str, str]:
             await register(db, stranger)
         await publish(
             db,
-            [await stage(db, await get_layer(db, i), [_batch(CITY[i])]) for i in CITY],
+            [await stage(db, await get_layer(db, i), [_batch(rows)]) for i, rows in PUBLISHED.items()],
             by="test",
             report={"origins": {"building": [origin_json(SURVEYED)]}},
         )
+        for name, rows in REGISTERED.items():
+            await _register(db, url, name, rows)
         await withdraw(db, "old_site", by="test")
         await readings.add(db, [Reading(code, "pm2_5", MOMENT, 35.0) for code in ("A1", "A2")])
         await load_departments(
@@ -208,6 +227,41 @@ async def build_city(url: str) -> dict[str, str]:
             )
             keys[person.name] = await make_key(db, person.name)
         return keys
+
+
+async def _register(db: Database, url: str, name: str, rows: list[Row]) -> None:
+    """A table of somebody's own with these rows and another column, registered as a layer."""
+    columns = [*rows[0][1], "geom"]
+    make = [f'"{column}" text' for column in columns[:-1]]
+    values = ", ".join(
+        "({}, ST_Transform('SRID=4490;{}'::geometry, 4527), 'not for the map')".format(
+            ", ".join(f"'{value}'" for value in fields.values()), geometry.wkt
+        )
+        for geometry, fields in rows
+    )
+    run_sql(
+        url,
+        "CREATE SCHEMA IF NOT EXISTS gis",
+        f"CREATE TABLE gis.{name} ({', '.join(make)}, geom geometry, secret text, PRIMARY KEY (code))",
+        f"INSERT INTO gis.{name} VALUES {values}",
+        f"CREATE INDEX ON gis.{name} USING gist (geom)",
+    )
+    await register_table(
+        db,
+        Registration(
+            "gis",
+            name,
+            name,
+            Text("广场", "Plazas"),
+            fields=tuple(columns[:-1]),
+            sensitive={"manager": "internal", "owner_phone": "personal"},
+            name_field="name",
+            search_fields=("code", "name", "owner_phone"),
+            district_field="district_code",
+            access="public",
+        ),
+        by="test",
+    )
 
 
 def _batch(rows: list[Row]) -> Batch:

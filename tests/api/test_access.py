@@ -140,6 +140,14 @@ FOR_PUBLISHERS = {
 }
 """Refused to everybody else; what a publisher meets there is in `test_imports.py` and `test_readings.py`."""
 
+FOR_ADMINS = {
+    "POST /api/v1/registered-layers",
+    "GET /api/v1/registered-layers/{layer_id}",
+    "POST /api/v1/registered-layers/{layer_id}/refresh",
+    "DELETE /api/v1/registered-layers/{layer_id}",
+}
+"""Refused to everybody else; what an admin meets there is in `test_registered_layers.py`."""
+
 OPEN_TO_ALL = {
     "POST /api/v1/login",
     "POST /api/v1/logout",
@@ -341,7 +349,8 @@ async def test_a_row_of_another_district_looks_like_none(city_client: httpx.Asyn
 
 
 async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
-    assert not await operations(city_client) - GIVES_ROWS - GIVES_NO_ROWS - LIVE - COMPARES - FOR_PUBLISHERS
+    listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | FOR_PUBLISHERS | FOR_ADMINS
+    assert not await operations(city_client) - listed
 
 
 async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient) -> None:
@@ -366,6 +375,15 @@ async def test_only_publishers_import(city_client: httpx.AsyncClient, city: City
     for operation in FOR_PUBLISHERS:
         method, path = operation.split(" ")
         address = path.format_map({"upload_id": SOME_ID, "import_id": SOME_ID})
+        answer = await city_client.request(method, address, json={}, headers=city.headers(person))
+        assert answer.status_code == 403, operation
+
+
+@pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher", "publisher"])
+async def test_only_admins_register_tables(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+    for operation in FOR_ADMINS:
+        method, path = operation.split(" ")
+        address = path.format_map({"layer_id": "plaza"})
         answer = await city_client.request(method, address, json={}, headers=city.headers(person))
         assert answer.status_code == 403, operation
 

@@ -14,7 +14,12 @@ from api.web_page import WebPage
 
 async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
-    assert (await client.get("/readyz")).json() == {"status": "ok", "database": "ok", "layers": 0}
+    assert (await client.get("/readyz")).json() == {
+        "status": "ok",
+        "database": "ok",
+        "layers": 0,
+        "layers_unavailable": 0,
+    }
 
 
 async def test_requests_are_counted_by_route_and_status(client: httpx.AsyncClient) -> None:
