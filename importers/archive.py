@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import re
 import shutil
 import stat
 import struct
@@ -33,6 +34,8 @@ SMALL = 64 * 1024**2
 BLOCK = 1024 * 1024
 PACKED = (".zip", ".gz")
 _MAGIC = {".zip": b"PK", ".gz": b"\x1f\x8b"}
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Characters that change the direction of the text behind them (Unicode UAX #9)."""
 DAMAGE = (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, IndexError, struct.error, OSError)
 """What `zipfile` raises for a directory that is broken: names that are no UTF-8, versions and methods nobody
 knows, offsets before the file (an OSError, see `is_damage`)."""
@@ -203,6 +206,16 @@ def _member_name(member: zipfile.ZipInfo, path: Path) -> str:
     name = name.replace("\\", "/")
     pure = PurePosixPath(name)
     has_drive = len(name) > 1 and name[1] == ":"
+    if _TURNS.search(name):
+        shown = _TURNS.sub("�", name)
+        raise UnsafeArchive(
+            path.name,
+            f"压缩包里的文件名“{shown}”含有反转显示方向的字符（�），会让人看错后缀，整包拒绝",
+            f"a name in the archive holds a character (�) that turns the text round, so that people misread"
+            f" its suffix: {shown!r}; the whole archive is refused",
+            found=shown,
+            expected="names that read as they are",
+        )
     if pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in name:
         raise UnsafeArchive(
             path.name,

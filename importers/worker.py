@@ -28,6 +28,7 @@ from layers.import_findings import keep_findings, sweep_findings
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
 from layers.publish import discard
+from layers.stage import announce_life
 from layers.staged_runs import give_back, keep, keep_look, revive
 from layers.uploads import named_files, sweep_uploads
 
@@ -85,7 +86,8 @@ async def read_run(db: Database, uploads: Path, run_id: uuid.UUID, systems: Path
         await give_back(db, run_id)
         raise
     except Unavailable as error:
-        # The run stays `reading` under the number of this process; whoever tends next queues it again.
+        # The run stays `reading` under a number that this process has no more (see `Database.announce`);
+        # whoever tends next queues it again.
         await _stopped(reading)
         _log.warning("import %s broke off: %s", run_id, error.en)
     except Conflict as error:
@@ -185,7 +187,7 @@ async def _stopped(reading: asyncio.Task[StagedImport | dict[str, Any]]) -> None
 async def _tend(db: Database, uploads: Path) -> None:
     """Queues again what dead workers left, and removes old uploads."""
     loop = asyncio.get_running_loop()
-    swept = -SWEEP_S
+    swept, life = -SWEEP_S, db.process
     while True:
         try:
             if loop.time() - swept >= SWEEP_S:
@@ -193,7 +195,10 @@ async def _tend(db: Database, uploads: Path) -> None:
                 await sweep_findings(db)
                 swept = loop.time()
             await asyncio.sleep(TEND_S)
-            await revive(db)
+            # A database that was away may have crashed, and that empties what was staged.
+            again = await announce_life(db)
+            await revive(db, with_stages=again != life)
+            life = again
         except OneMapError as error:
             _log.warning("imports could not be looked after: %s", error.en)
             await asyncio.sleep(TEND_S)

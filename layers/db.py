@@ -146,12 +146,15 @@ class Database:
     async def announce(self, lock: int) -> int:
         """Holds the advisory lock (`lock`, `self.process`) while this process lives; returns `self.process`.
 
-        The lock hangs on a connection of its own: it falls when the process dies, however it dies.
+        The lock hangs on a connection of its own: it falls when the process dies, however it dies. It falls
+        too when the database does; then this process comes back under another number, and what it left under
+        the old one is anybody's to clear away.
         """
         async with self._announcing, translated():
             if self._sign_of_life is not None and not await _answers(self._sign_of_life):
                 await self._sign_of_life.close()
                 self._sign_of_life = None
+                self.process = secrets.randbits(31)
             if self._sign_of_life is None:
                 connection = await psycopg.AsyncConnection.connect(
                     self.conninfo, autocommit=True, application_name="onemap-life"

@@ -35,6 +35,8 @@ LEFT_FREE = 2**30
 KEPT = timedelta(days=7)
 """How long a file is kept that no open import needs."""
 MAX_NAME_BYTES = 200
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the text behind them round, so that a suffix reads as another (Unicode UAX #9)."""
 _NO_LETTERS = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of what nobody can type or read in a name."""
 
@@ -163,9 +165,7 @@ async def sweep_uploads(db: Database, folder: Path) -> int:
 def checked_name(name: str) -> str:
     """`name` as a file may be called here; raises `BadRequest` for a path or what is no name."""
     plain = unicodedata.normalize("NFC", name).strip()
-    bad = any(
-        unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp") or c in '/\\:*?"<>|' for c in plain
-    )
+    bad = any(unicodedata.category(c) in _NO_LETTERS or c in _TURNS or c in '/\\:*?"<>|' for c in plain)
     if bad or not plain or plain.startswith(".") or len(plain.encode()) > MAX_NAME_BYTES:
         raise BadRequest(
             "文件名不合规则：不能是路径，不能含控制字符，不能以点开头，最长 200 字节",

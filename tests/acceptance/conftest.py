@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
@@ -87,22 +87,28 @@ def onemap(*arguments: str, database_url: str) -> subprocess.CompletedProcess[st
 
 
 @contextmanager
-def serving(database_url: str, workers: int = 1) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real server on a free port; its process group is gone at the end, however it fares."""
+def serving(
+    database_url: str, workers: int = 1, **more: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real server on a free port; its process group is gone at the end, however it fares.
+
+    `more`: of its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "onemap", "serve"],
         cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=environment(database_url, ONEMAP_PORT=str(port), ONEMAP_WORKERS=str(workers)),
+        env=environment(database_url, ONEMAP_PORT=str(port), ONEMAP_WORKERS=str(workers), **more),
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, process)
         yield url, process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # a test may have killed it
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:

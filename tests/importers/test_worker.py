@@ -357,6 +357,7 @@ async def test_two_senders_at_once_do_not_mix(database: Database, tmp_path: Path
 
 
 BAD_NAMES = [
+    "a\u202evsc.exe",
     "",
     " ",
     "..",

@@ -142,6 +142,14 @@ SPECIMENS = (
         ("/etc/onemap.csv",),
     ),
     Specimen(
+        "zip-name-right-to-left.zip",
+        "a member that is shown as an .exe named .csv (U+202E)",
+        "refusal",
+        "UnsafeArchive",
+        packed([("points\u202evsc.exe", POINTS)]),
+        ("points�vsc.exe",),
+    ),
+    Specimen(
         "zip-drive-letter.zip",
         "a member called C:\\points.csv",
         "refusal",
