@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gis.crs import CGCS2000, route
+from gis.crs import route_in_frame
 from importers.describe import describe
 from importers.errors import BadEncoding, BadFile
 from importers.match import Matching, match, with_key
@@ -22,7 +22,7 @@ from importers.options import ImportOptions, Progress, Step
 from importers.picture import picture
 from importers.pipe_table import halves
 from importers.pipes import LINE
-from importers.planning import choose, lacking_fields
+from importers.planning import choose, lacking_fields, said_of
 from importers.readings import reading_columns
 from importers.recognise import fits, likely
 from importers.sampling import Sample, sampled
@@ -226,7 +226,7 @@ class _Table:
         placed = looked.source
         if placed is None or placed.crs is None:
             return None if not choices else _crs_document(None, Text("", ""), certain=False, choices=choices)
-        way = route(placed.crs, CGCS2000)
+        way = placed.route or route_in_frame(placed.crs, placed.frame)
         found = placed.crs_found
         taken = looked.taken
         words = Text("", "") if found is None else Text(found.zh, found.en)
@@ -248,7 +248,7 @@ class _Table:
         }
 
     def _matching(self, source: Source, layer: Layer, *, is_new: bool) -> Matching:
-        said = dict(self.options.columns)
+        said = dict(said_of(source, layer, self.options))
         if is_new:
             said = {column: name for column, name in said.items() if name == ""}
         try:

@@ -161,20 +161,21 @@ def _known(
     if not needs_nodes:
         source = placed(source, options, city)
         _check_geometry(source, layer)
-    matching = match(source, layer, _said(source, layer, options))
+    matching = match(source, layer, said_of(source, layer, options))
     if options.layer_id is not None:
         matching = with_key(matching, layer)
     _check_needed(source, layer, matching)
     return Part(source, layer, matching, found, needs_nodes)
 
 
-def _said(source: Source, layer: Layer, options: ImportOptions) -> Mapping[str, str]:
-    """Which column is which field, as the reader and the importer say; of a half table, what concerns it."""
+def said_of(source: Source, layer: Layer, options: ImportOptions) -> Mapping[str, str]:
+    """Which column is which field, as the importer and then the reader say; of a half table, its own part."""
     if source.for_layer is None:
         return options.columns
-    ours = {c: n for c, n in options.columns.items() if c in source.schema.names and layer.field(n)}
-    taken = set(source.said.values())
-    return {**{c: n for c, n in ours.items() if n not in taken}, **source.said}
+    names = source.schema.names
+    ours = {c: n for c, n in options.columns.items() if c in names and (n == "" or layer.field(n))}
+    taken = set(ours.values())
+    return {**{c: n for c, n in source.said.items() if c not in ours and n not in taken}, **ours}
 
 
 def _own(

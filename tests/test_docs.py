@@ -11,6 +11,7 @@ import pytest
 from api.app import create_app
 from api.settings import ApiSettings
 from importers.check.rules_page import rules_page
+from importers.opening import READERS
 from onemap.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,13 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
     page = (ROOT / "docs/reference/settings.md").read_text()
     documented = set(re.findall(r"^\| `(ONEMAP_\w+)`", page, re.MULTILINE))
     assert documented == {f"ONEMAP_{f.name.upper()}" for f in fields(Settings)}
+
+
+def test_every_kind_of_file_that_is_read_is_documented_and_no_other() -> None:
+    table = (ROOT / "docs/reference/formats.md").read_text().split("\n\n")[2]
+    cells = [row.split("|")[2] for row in table.splitlines()[2:]]
+    documented = {"." + suffix for cell in cells for suffix in re.findall(r"`[\w.]*\.(\w+)`", cell)}
+    assert documented == set(READERS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

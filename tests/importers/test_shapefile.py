@@ -25,6 +25,13 @@ def test_gbk_without_a_cpg_is_read_as_gbk(tmp_path: Path) -> None:
     assert column(found, "网格名称") == GRIDS["网格名称"]
 
 
+def test_rare_characters_of_gb18030_are_read(tmp_path: Path) -> None:
+    names = ["㐂乐巷一网格", "𠮷安里二网格", "镕铧路三网格"]
+    fields = {"网格编码": GRIDS["网格编码"], "网格名称": names}
+    found = source(shapefile(tmp_path, fields=fields, encoding="GB18030"))
+    assert column(found, "网格名称") == names
+
+
 def test_utf8_without_a_cpg_is_read_as_utf8(tmp_path: Path) -> None:
     found = source(shapefile(tmp_path, encoding="UTF-8", fields={"name": GRIDS["网格名称"]}))
     assert found.encoding is not None

@@ -9,6 +9,7 @@ import numpy as np
 import pyogrio.raw
 import pytest
 
+from gis.crs import read_crs
 from importers.errors import (
     BadCoordinates,
     BadEncoding,
@@ -44,6 +45,12 @@ def test_each_kind_gives_the_same_rows(tmp_path: Path, kind: str) -> None:
     rows = dict(zip(chunk.columns["名称"].to_pylist(), longitudes, strict=True))
     assert rows == pytest.approx({"甲": 116.5, "乙": 116.501, "丙": 116.502})
     assert found.geometry_type == "Point"
+
+
+def test_geojson_of_the_old_kind_may_state_its_reference_system(tmp_path: Path) -> None:
+    told = json.loads(features(({"n": 1}, squares(1)[0])))
+    told["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::4527"}}
+    assert source(text(tmp_path, "a.geojson", json.dumps(told))).crs == read_crs(4527)
 
 
 def test_a_geopackage_gives_each_of_its_layers(tmp_path: Path) -> None:

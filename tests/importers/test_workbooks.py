@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated, UnsafeArchive
+from importers.options import ImportOptions
+from importers.place import placed
 from tests.importers.specimens import column, packed, source, sources, whole, workbook
 
 HEADER = ("物探点号", "X", "Y", "所在道路", "建设日期")
@@ -25,6 +27,14 @@ def test_the_header_is_found_below_titles_and_rows_keep_their_numbers(tmp_path: 
     assert found.schema.names == list(HEADER)
     assert whole(found).rows.tolist() == [4, 5, 6]
     assert "header.titles" in [note.rule for note in found.notes]
+
+
+def test_shapes_in_a_sheet_are_read_from_a_column_of_wkt(tmp_path: Path) -> None:
+    rows = [("名称", "图形"), ("甲", "POLYGON ((116 31, 116.1 31, 116.1 31.1, 116 31))"), ("乙", "")]
+    found = placed(source(workbook(tmp_path / "地块.xlsx", {"地块": rows})), ImportOptions())
+    shapes = whole(found).geometry
+    assert shapes is not None
+    assert (shapes[0].geom_type, shapes[1]) == ("Polygon", None)
 
 
 def test_merged_cells_are_filled_with_their_one_value_and_counted(tmp_path: Path) -> None:
