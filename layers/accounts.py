@@ -142,6 +142,34 @@ async def list_accounts(db: Database) -> list[Account]:
         return [_to_account(row) for row in found.mappings()]
 
 
+async def set_reach(
+    db: Database,
+    name: str,
+    *,
+    department: str | None = None,
+    districts: Sequence[str] | None = None,
+) -> Account:
+    """Changes the department of an account (empty: none) and its districts (empty: no limit).
+
+    What is None stays. Raises `NotFound`, or `BadRequest` for a department or district there is not.
+    """
+    changed: dict[str, object] = {}
+    if districts is not None:
+        _check_account(name, ("viewer",), districts)
+        changed["districts"] = list(districts)
+    async with db.begin() as connection:
+        await _id_of(connection, name)
+        if department is not None:
+            if department:
+                await _check_department(connection, department)
+            changed["department"] = department or None
+        if changed:
+            await connection.execute(
+                update(schema.account).where(schema.account.c.name == name).values(changed)
+            )
+        return await _account(connection, name)
+
+
 async def set_password(db: Database, name: str, password: str) -> None:
     """Sets a password and ends the account's sessions; keys stay. Raises `NotFound`, `BadRequest`."""
     hashed = await _hash(password)

@@ -323,6 +323,24 @@ def account_add(
     )  # fmt: skip
 
 
+@account_app.command("change")
+def account_change(
+    context: typer.Context,
+    name: str,
+    department: Annotated[
+        str | None, typer.Option(help='Department code; "" for none. 部门代码，""为无。')
+    ] = None,
+    district: Annotated[
+        list[str] | None, typer.Option(help='Codes the account is limited to; "" for no limit. 辖区。')
+    ] = None,
+) -> None:
+    """Change the department and the districts of an account. 修改账户的部门与辖区。"""
+    from onemap.administration import set_reach
+
+    districts = None if district is None else [code for code in district if code]
+    set_reach(settings_of(context), name, department, districts)
+
+
 @account_app.command("list")
 def account_list(context: typer.Context) -> None:
     """Every account with its roles. 账户列表。"""

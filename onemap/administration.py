@@ -46,6 +46,21 @@ def add_account(
     )
 
 
+def set_reach(settings: Settings, name: str, department: str | None, districts: Sequence[str] | None) -> None:
+    """Changes the department and the districts of an account. Raises `NotFound`, `BadRequest`."""
+    one = with_database(
+        settings, lambda db: accounts.set_reach(db, name, department=department, districts=districts)
+    )
+    where = one.department or say("无", "none")
+    limits = ", ".join(one.districts) or say("不限", "everywhere")
+    out.print(
+        say(
+            f"{one.name}：部门 {where}，辖区 {limits}", f"{one.name}: department {where}, districts {limits}"
+        ),
+        markup=False,
+    )
+
+
 def print_accounts(settings: Settings) -> None:
     """A table of the accounts, without secrets."""
     table = Table(*heads(("账户", "account"), ("姓名", "title"), ("角色", "roles"), ("部门", "department"),

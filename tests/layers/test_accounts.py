@@ -107,3 +107,25 @@ async def test_impossible_accounts_are_refused_by_name(database: Database) -> No
     await accounts.create_account(database, "a", if_exists="keep")
     with pytest.raises(NotFound):
         await accounts.make_key(database, "nobody")
+
+
+async def test_the_department_and_the_districts_of_an_account_can_be_changed(database: Database) -> None:
+    await accounts.load_departments(database, [accounts.Department("CG01", "城管局")])
+    await accounts.create_account(database, "a", roles=("publisher",), department="CG01")
+    key = await accounts.make_key(database, "a")
+    for change, department, districts in (
+        ({"districts": ("341502",)}, "CG01", ("341502",)),
+        ({"department": ""}, None, ("341502",)),
+        ({"department": "CG01", "districts": ()}, "CG01", ()),
+        ({}, "CG01", ()),
+    ):
+        told = await accounts.set_reach(database, "a", **change)  # type: ignore[arg-type]
+        viewer = await accounts.viewer_of(database, key)
+        assert viewer is not None
+        assert (told.department, told.districts) == (viewer.department, viewer.districts)
+        assert (told.department, told.districts) == (department, districts)
+    for wrong in ({"department": "nothing"}, {"districts": ("34",)}):
+        with pytest.raises(BadRequest):
+            await accounts.set_reach(database, "a", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(NotFound):
+        await accounts.set_reach(database, "nobody", department="CG01")
