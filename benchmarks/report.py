@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -52,6 +52,14 @@ def show(title: str, ratios: Sequence[Ratio], console: Console | None = None) ->
             one.what, _figure(one.ours), one.against, _figure(one.other), one.unit, f"{one.ratio:.2f}",
             str(one.runs), one.note,
         )  # fmt: skip
+    (console or Console(width=160)).print(table)
+
+
+def show_parts(title: str, seconds: Mapping[str, float], console: Console | None = None) -> None:
+    """Prints where the seconds of one run went; parts that ran beside others overlap."""
+    table = Table("part", "s", title=title)
+    for part, each in seconds.items():
+        table.add_row(part, f"{each:.2f}")
     (console or Console(width=160)).print(table)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import imports, locate, tiles
@@ -20,8 +20,11 @@ from sample_data.make import make_city
 SUBJECTS = ("locate", "tiles", "import")
 
 
-def run(only: Sequence[str], scale: float) -> None:
-    """Measures the chosen subjects (all by default) on a city of `scale`, in a cluster of its own."""
+def run(only: Sequence[str], scale: float, counts: Mapping[str, int]) -> None:
+    """Measures the chosen subjects (all by default) on a city of `scale`, in a cluster of its own.
+
+    `counts` overrides what the scale gives, by layer.
+    """
     for subject in only:
         if subject not in SUBJECTS:
             raise BadRequest(
@@ -35,21 +38,26 @@ def run(only: Sequence[str], scale: float) -> None:
         with step("启动基准用 PostGIS", "starting a PostGIS for the benchmark"):
             cluster.ensure_running()
         try:
-            _measure(cluster.url, Path(folder) / "city", chosen, scale)
+            _measure(cluster, Path(folder) / "city", chosen, scale, counts)
         finally:
             cluster.stop()
 
 
-def _measure(url: str, city: Path, chosen: Sequence[str], scale: float) -> None:
+def _measure(
+    cluster: Cluster, city: Path, chosen: Sequence[str], scale: float, counts: Mapping[str, int]
+) -> None:
+    url = cluster.url
     asyncio.run(migrate(url))
     if "locate" in chosen:
         show(say("定位", "locate"), locate.run(url))
     if not {"tiles", "import"} & set(chosen):
         return
+    if "tiles" not in chosen:
+        counts = {"component": 1_000, "pipe_line": 1_000, **counts}  # not looked at
     with Bars() as bars:
-        make_city(city, scale=scale, progress=bars)
+        make_city(city, scale=scale, progress=bars, counts=counts)
     if "import" in chosen:
-        show(say("导入", "import"), imports.run(url, city))
+        show(say("导入", "import"), imports.run(url, cluster.data, city))
     if "tiles" in chosen:
         asyncio.run(_load(url, city))
         show(say("瓦片", "tiles"), tiles.run(url))

@@ -51,7 +51,9 @@ class Nodes:
 
     def add_batch(self, batch: Batch) -> None:
         """Adds the points of a batch that goes to be staged as `pipe_node`."""
-        self.add(batch.columns["code"], shapely.get_coordinates(shapely.from_wkb(batch.wkb)))
+        codes = batch.columns["code"]
+        places = shapely.get_coordinates(shapely.from_wkb(batch.wkb))
+        self.add(codes if isinstance(codes, list) else codes.to_pylist(), places)
 
     def positions(self, codes: Sequence[str | None]) -> NDArray[np.int64]:
         """Where each point stands, -1 for one that is not there."""

@@ -25,6 +25,7 @@ from importers.match import Matching, missing, values
 from importers.report import Finding, Tally
 from importers.rules import rule
 from importers.source import CHUNK_ROWS, Chunk, Geometries, Source
+from layers.laps import lap
 from layers.model import Layer, Text
 from layers.publish import Batch
 
@@ -69,10 +70,10 @@ def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS
             continue
         mask = pa.array(kept)
         columns = {
-            name: (array if count == len(kept) else array.filter(mask)).to_pylist()
+            name: array if count == len(kept) else array.filter(mask)
             for name, array in arrived.columns.items()
         }
-        yield Batch(shapely.to_wkb(arrived.shapes[kept], output_dimension=2).tolist(), columns)
+        yield Batch(shapely.to_wkb(arrived.shapes[kept], output_dimension=2), columns)
 
 
 def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS) -> Iterator[Arrived]:
@@ -84,7 +85,9 @@ def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROW
     seen.begin(plan.source.title)
     for note in plan.source.notes:
         _note(counted.tally, note.rule, note.zh, note.en, note.times)
-    arriving = (a for chunk in plan.source.read(rows) if (a := _arrived(plan, chunk, counted)) is not None)
+    arriving = (
+        a for chunk in _chunks(plan.source, rows) if (a := _arrived(plan, chunk, counted)) is not None
+    )
     inspection = plan.inspection
     for arrived in _tiled(arriving, inspection) if inspection is not None and inspection.waits else arriving:
         _complete(plan, arrived, counted, seen)
@@ -92,6 +95,16 @@ def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROW
         counted.kept += kept
         counted.refused += size - kept
         yield arrived
+
+
+def _chunks(source: Source, rows: int) -> Iterator[Chunk]:
+    chunks = source.read(rows)
+    while True:
+        with lap("read (CPU)", cpu=True):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def _arrived(plan: Plan, chunk: Chunk, counted: Counted) -> Arrived | None:
@@ -109,13 +122,14 @@ def _arrived(plan: Plan, chunk: Chunk, counted: Counted) -> Arrived | None:
     if not len(chunk):
         return None
     arrived = Arrived(plan.layer, chunk.rows, tally, plan.file)
-    arrived.match(chunk, plan.matching)
-    assert chunk.geometry is not None
-    state = arrive(chunk.geometry, plan.target)
-    if inspection is not None:
-        state.shapes = arrived.mend(inspection, state.shapes)
-    fit(state, plan.target, makes_valid=inspection is None or inspection.makes_valid)
-    arrived.settle(state)
+    with lap("reproject, mend and coerce (CPU)", cpu=True):
+        arrived.match(chunk, plan.matching)
+        assert chunk.geometry is not None
+        state = arrive(chunk.geometry, plan.target)
+        if inspection is not None:
+            state.shapes = arrived.mend(inspection, state.shapes)
+        fit(state, plan.target, makes_valid=inspection is None or inspection.makes_valid)
+        arrived.settle(state)
     if inspection is not None and state.broken:
         inspection.repaired(arrived.rows(), state.broken)
     return arrived
@@ -141,7 +155,8 @@ def _complete(plan: Plan, arrived: Arrived, counted: Counted, seen: SeenKeys) ->
     """Fills what can be derived, looks at the rows, and refuses those that cannot be stored."""
     for name, filled in derive(plan.layer, arrived.columns, arrived.shapes).items():
         counted.tally.count("value.derived", filled, name)
-    errors = plan.inspection.feed(arrived.rows()) if plan.inspection is not None else None
+    with lap("check (CPU)", cpu=True):
+        errors = plan.inspection.feed(arrived.rows()) if plan.inspection is not None else None
     arrived.check_required()
     if errors is not None:
         arrived.refuse("check.error", errors & ~arrived.gone)

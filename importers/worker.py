@@ -24,6 +24,7 @@ from importers.options import ImportOptions, Step
 from importers.run import StagedImport, stage_files
 from layers.db import Database
 from layers.errors import BadData, BadRequest, Conflict, OneMapError, Unavailable
+from layers.finish import finish_what_waits
 from layers.import_findings import keep_findings, sweep_findings
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
@@ -199,6 +200,7 @@ async def _tend(db: Database, uploads: Path) -> None:
             again = await announce_life(db)
             await revive(db, with_stages=again != life)
             life = again
+            await finish_what_waits(db)
         except OneMapError as error:
             _log.warning("imports could not be looked after: %s", error.en)
             await asyncio.sleep(TEND_S)

@@ -316,6 +316,7 @@ def _layer(row: RowMapping) -> Layer:
         bounds=None if bounds is None else BoundingBox(*bounds),
         generalised=None if zooms is None else (zooms[0], zooms[1]),
         origins=origins_of(row["origins"]),
+        unfinished=tuple(row["unfinished"]),
     )
 
 

@@ -47,7 +47,17 @@ RESERVED_NAMES = frozenset({"_fid", "_key", "_hash", "_from", "_to", "_geom", "_
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LAYER_KEYS = frozenset(f.name for f in dataclasses.fields(Layer)) - {
-    *("status", "version", "published_at", "feature_count", "bounds", "generalised", "origins", "known")
+    *(
+        "status",
+        "version",
+        "published_at",
+        "feature_count",
+        "bounds",
+        "generalised",
+        "unfinished",
+        "origins",
+        "known",
+    )
 }
 _FIELD_KEYS = frozenset(f.name for f in dataclasses.fields(Field))
 _T = TypeVar("_T", bound=str)

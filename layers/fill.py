@@ -1,40 +1,26 @@
-"""What a row in the stage still lacks: administrative and grid codes from its place, its key, its hash.
+"""What an arriving row still lacks: administrative and grid codes, from its finer codes or from its place.
 
-All of it set-based: a million rows are a handful of statements.
+By arrays, a batch at a time, so that it is done while the database stores the batch before.
 """
 
 from __future__ import annotations
 
-import secrets
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from geoalchemy2 import Geometry
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
-    FromClause,
-    MetaData,
-    Select,
-    Table,
-    Text,
-    Uuid,
-    and_,
-    case,
-    cast,
-    func,
-    insert,
-    literal,
-    literal_column,
-    select,
-)
-from sqlalchemy.dialects.postgresql import array
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateTable
 
+from layers.arrival import Arrived, Shapes
 from layers.catalogue import find_layer
-from layers.model import Field, Layer
-from layers.tables import SRID, rows_table
+from layers.model import Layer
+from layers.tables import rows_table
 
 
 class Place(NamedTuple):
@@ -53,110 +39,106 @@ PLACES = (
 )
 """Finest first. A code begins with the codes it lies in (GB/T 30428.1 unit grid: 6 + 3 + 3 + 3 digits)."""
 
+MOST_PREPARED = 20_000
+"""So many polygons are prepared for many points: several times as fast, for some kilobytes each."""
+
 _BASE_LAYERS = frozenset(place.layer_id for place in PLACES)
 
 
-async def filled(connection: AsyncConnection, layer: Layer, raw: Table) -> Select[Any]:
-    """A select of `raw` (`_row`, `_geom`, the fields) in which null place codes are filled.
+class Areas:
+    """The polygons of a base layer by their codes; of several that cover a point the smallest code counts."""
 
-    A code comes from a finer code of the same row where there is one, otherwise from the polygon of the
-    published base layer that covers the row's point on surface; on a shared edge the smallest code.
-    """
-    wanted = [place for place in PLACES if place.field in layer.field_names]
-    source: FromClause = raw
-    codes: dict[str, ColumnElement[Any]] = {}
-    finer: list[ColumnElement[Any]] = []
-    if layer.key is not None and layer.id in _BASE_LAYERS:
-        finer.append(raw.c[layer.key])
-    for place in wanted:
-        given: ColumnElement[Any] = raw.c[place.field]
-        known = func.coalesce(given, *(_beginning(code, place.digits) for code in finer))
+    def __init__(self, codes: Sequence[str], polygons: Shapes) -> None:
+        order = np.argsort(np.asarray(codes, dtype=object), kind="stable")
+        self._codes = pa.array([codes[i] for i in order], pa.string())
+        self._polygons = polygons[order]
+        if len(polygons) <= MOST_PREPARED:
+            shapely.prepare(self._polygons)
+        self._tree = shapely.STRtree(self._polygons)
+
+    def codes_at(self, points: Shapes) -> pa.Array:
+        """The code of the polygon that covers each point, borders included; null where none does."""
+        # Asked from the points' side the tree would prepare each point. Here the polygons are prepared.
+        point, polygon = self._tree.query(points)
+        covered = shapely.covers(self._polygons[polygon], points[point])
+        first = np.full(len(points), len(self._polygons), dtype=np.int64)
+        np.minimum.at(first, point[covered], polygon[covered])
+        return self._codes.take(pa.array(first, mask=first == len(self._polygons)))
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What the rows of one layer may be given: `areas` by field, for the base layers that are published."""
+
+    layer: Layer
+    areas: Mapping[str, Areas]
+
+    def fill(self, batch: Arrived) -> dict[str, pa.Array]:
+        """The columns of `batch` with null place codes filled.
+
+        A code comes from a finer code of the same row where there is one, otherwise from the base layer's
+        polygon that covers the row's point on surface. Raises `shapely.GEOSException` for a geometry so
+        broken that it has no point inside.
+        """
+        layer, columns = self.layer, dict(batch.columns)
+        finer: list[pa.Array] = []
+        if layer.id in _BASE_LAYERS and layer.key is not None and pa.types.is_string(columns[layer.key].type):
+            finer.append(columns[layer.key])
+        points: Shapes | None = None
+        for place in PLACES:
+            given = batch.columns.get(place.field)
+            if given is None or not pa.types.is_string(given.type):
+                continue
+            known = given
+            for code in finer:
+                if known.null_count:
+                    known = pc.coalesce(known, _beginning(code, place.digits))
+            areas = self.areas.get(place.field)
+            if areas is not None and known.null_count:
+                if points is None:
+                    points = np.full(len(batch), None, dtype=object)
+                missing = _mask(known.is_null()) & ~shapely.is_missing(batch.shapes)
+                lacking = missing & shapely.is_missing(points)
+                points[lacking] = shapely.point_on_surface(batch.shapes[lacking])
+                found = areas.codes_at(points[missing])
+                spread = pc.replace_with_mask(pa.nulls(len(batch), pa.string()), pa.array(missing), found)
+                known, given = pc.coalesce(known, spread), pc.coalesce(given, spread)
+            columns[place.field] = known
+            finer.append(given)
+        return columns
+
+
+async def filling(connection: AsyncConnection, layer: Layer) -> Filling:
+    """Reads the base layers that rows of `layer` may take codes from, as they are published now."""
+    areas: dict[str, Areas] = {}
+    for place in PLACES:
+        wanted = layer.field(place.field)
+        if wanted is None or wanted.type != "text":
+            continue
         base = await find_layer(connection, place.layer_id)
-        if base is not None and base.id != layer.id and base.version > 0 and base.key is not None:
-            missing = select(raw.c._row, func.ST_PointOnSurface(raw.c._geom)).select_from(source)
-            found = await _located(connection, base, missing.where(known.is_(None), raw.c._geom.is_not(None)))
-            source = source.outerjoin(found, found.c._row == raw.c._row)
-            known = func.coalesce(known, found.c.code)
-            given = func.coalesce(given, found.c.code)
-        codes[place.field] = known
-        finer.append(given)
-    columns = [codes[n].label(n) if n in codes else raw.c[n] for n in layer.field_names]
-    whole = select(raw.c._row, raw.c._geom, *columns).select_from(source)
-    # OFFSET 0 keeps PostgreSQL from copying the expressions to wherever a column is named.
-    return whole.offset(literal_column("0"))
-
-
-async def _located(connection: AsyncConnection, base: Layer, points: Select[Any]) -> Table:
-    """A temporary table (`_row`, `code`) of the `points` (row, point) that a polygon of `base` covers.
-
-    Driven from the polygons, through an index on the points: PostGIS prepares a polygon once for all its
-    points, which is four times faster than looking up the polygon of each point (2.7 against 12 µs).
-    """
-    suffix = secrets.token_hex(6)
-    arrived = Table(
-        f"onemap_points_{suffix}",
-        MetaData(),
-        Column("_row", BigInteger),
-        Column("point", Geometry("POINT", srid=SRID, spatial_index=False)),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    found = Table(
-        f"onemap_found_{suffix}",
-        MetaData(),
-        Column("_row", BigInteger, primary_key=True, autoincrement=False),
-        Column("code", Text),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    for table in (arrived, found):
-        await connection.execute(CreateTable(table))
-    await connection.execute(insert(arrived).from_select(["_row", "point"], points))
-    await connection.exec_driver_sql(f"CREATE INDEX ON {arrived.name} USING gist (point)")
-    await connection.exec_driver_sql(f"ANALYZE {arrived.name}")
-    rows = rows_table(base)
-    key = rows.c[base.key or "_key"]
-    # A CTE of its own has no index, so the plan must start from it.
-    areas = select(key.label("code"), rows.c._geom).cte("areas").prefix_with("MATERIALIZED")
-    covered = areas.join(arrived, func.ST_Covers(areas.c._geom, arrived.c.point))
-    await connection.execute(
-        insert(found).from_select(
-            ["_row", "code"],
-            select(arrived.c._row, func.min(areas.c.code)).select_from(covered).group_by(arrived.c._row),
+        if base is None or base.id == layer.id or base.version == 0 or base.key is None:
+            continue
+        rows = rows_table(base)
+        key, shape = rows.c[base.key], rows.c._geom
+        found = await connection.execute(
+            select(key, func.ST_AsBinary(shape)).where(shape.is_not(None), key.is_not(None))
         )
-    )
-    await connection.exec_driver_sql(f"ANALYZE {found.name}")
-    return found
+        codes, wkb = [], []
+        for code, geometry in found:
+            codes.append(str(code))
+            wkb.append(bytes(geometry))
+        areas[place.field] = Areas(codes, np.asarray(shapely.from_wkb(np.array(wkb, dtype=object))))
+    return Filling(layer, areas)
 
 
-def key_and_hash(layer: Layer, whole: FromClause) -> tuple[ColumnElement[str], ColumnElement[Any]]:
-    """The columns `_key` and `_hash` over a select that has `_row`, `_geom` and the fields.
-
-    The hash covers geometry and attributes by name and skips nulls, so a field added to the description
-    later changes no hash. The key is the key field's text; without one, the hash and the row's ordinal
-    among equal rows.
-    """
-    # `||` of a null is null, and array_to_string leaves nulls out.
-    parts = [_stated(f, whole.c[f.name]) for f in sorted(layer.fields, key=lambda f: f.name)]
-    content = func.array_to_string(array([*parts, cast(whole.c._geom, Text)]), "\x1f")
-    digest = cast(func.md5(content), Uuid)
-    if layer.key is not None:
-        return cast(whole.c[layer.key], Text), digest
-    ordinal = func.row_number().over(partition_by=digest, order_by=whole.c._row)
-    return func.concat(cast(digest, Text), "-", ordinal), digest
-
-
-def _stated(field: Field, column: ColumnElement[Any]) -> ColumnElement[str]:
-    """`name=value` as text that no other values can imitate: texts go with their length."""
-    name = literal(f"{field.name}=", Text)
-    if field.type == "text":
-        return name.concat(cast(func.length(column), Text)).concat(literal_column("':'")).concat(column)
-    return name.concat(cast(column, Text))
-
-
-def _beginning(code: ColumnElement[Any], digits: int) -> ColumnElement[Any]:
+def _beginning(code: pa.Array, digits: int) -> pa.Array:
     """The first `digits` of a well-formed code that is as long or longer; null for anything else."""
-    lengths = [place.digits for place in PLACES if place.digits >= digits]
-    # Lengths apart from the pattern: counting in it costs five times the rest.
-    well_formed = and_(func.length(code).in_(lengths), code.regexp_match("^[0-9]+$"))
-    return case((well_formed, func.left(code, digits)))
+    lengths = pa.array([place.digits for place in PLACES if place.digits >= digits], pa.int32())
+    well_formed = pc.and_(pc.is_in(pc.utf8_length(code), lengths), pc.string_is_ascii(code))
+    well_formed = pc.and_(well_formed, pc.ascii_is_decimal(code))
+    return pc.if_else(pc.fill_null(well_formed, False), pc.utf8_slice_codeunits(code, 0, digits), None)
+
+
+def _mask(array: pa.Array) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = array.to_numpy(zero_copy_only=False)
+    return mask

@@ -17,6 +17,7 @@ GeometryType = Literal["Point", "MultiLineString", "MultiPolygon", "Geometry"]
 AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
+Unfinished = Literal["indexes", "copy"]
 LayerKind = Literal["rows", "registered"]
 """`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is."""
 KeyType = Literal["integer", "number", "uuid", "text", "char"]
@@ -170,6 +171,8 @@ class Layer:
     """First and last zoom for which a lighter copy stands (`layers.generalise`); None: every row is drawn."""
     origins: tuple[Origin, ...] = ()
     """How the coordinates of the current version came to be; empty where nobody said."""
+    unfinished: tuple[Unfinished, ...] = ()
+    """What is still being made of a version that stands (`layers.finish`)."""
     topology: Mapping[TopologyRule, FindingSeverity] = field(default_factory=dict)
     """What the quality check asks of the shapes among each other, and how grave it is if it does not hold."""
 

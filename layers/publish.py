@@ -27,19 +27,23 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable
 
-from layers import schema
-from layers.catalogue import lock_layer, read_layer, refuse_registered, set_status, version_of
+from layers import finish, schema
+from layers.arrival import Batch
+from layers.become import become_rows, can_become_rows
+from layers.catalogue import lock_layer, read_layer, refuse_registered, set_status
 from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
-from layers.generalise import changed_copies, copy_before, generalise, tidy
-from layers.model import Difference, Layer, Origin, Version
-from layers.notices import LAYER_CHANNEL, notify
-from layers.origins import following, origin_json
+from layers.finish import after_publication
+from layers.generalise import changed_copies, copy_before, generalise
+from layers.laps import lap
+from layers.model import BoundingBox, Difference, Layer, Version
+from layers.origins import following
 from layers.parts import in_part, refuse_elsewhere, refuse_moved, refuse_outside_part
+from layers.record import bounds_of, record
 from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
-from layers.stage import Batch, Staged, discard, drop_stage, stage, stage_table, sweep_stages
+from layers.stage import Staged, discard, drop_stage, stage, stage_table, sweep_stages
 from layers.tables import ensure_indexes, past_table, rows_table
 from layers.touched import changed_boxes, keep_touched, touched_squares
 
@@ -102,7 +106,8 @@ async def publish(
             partial=partial,
             within=within,
         )
-    await tidy(db, made)
+    with lap("after publication"):
+        await after_publication(db, made)
     return made
 
 
@@ -134,17 +139,17 @@ async def publish_in(
                 raise moved_on(layer, before)
             await refuse_moved(connection, layer, within, before)
         source = await _delivery(connection, layer, delivery)
-        changes = await _changes(connection, layer, delivery, source, partial=partial, within=within)
-        version = await _apply(
-            connection,
-            layer,
-            source,
-            changes,
-            by=by,
-            note=note,
-            report={**report, "within": list(within)} if within else dict(report),
-            districts=districts,
-        )
+        told = {**report, "within": list(within)} if within else dict(report)
+        if can_become_rows(layer, source) and not within:
+            version = await _first(
+                connection, layer, source, by=by, note=note, report=told, districts=districts
+            )
+        else:
+            with lap("compare"):
+                changes = await _changes(connection, layer, delivery, source, partial=partial, within=within)
+            version = await _apply(
+                connection, layer, source, changes, by=by, note=note, report=told, districts=districts
+            )
         await drop_stage(connection, delivery.table)
         if version is not None:
             made.append(version)
@@ -203,7 +208,7 @@ async def roll_back(
                 layer=layer_id,
                 version=number,
             )
-    await tidy(db, [version])
+    await after_publication(db, [version])
     return version
 
 
@@ -235,7 +240,7 @@ async def _delivery(
     connection: AsyncConnection, layer: Layer, staged: Staged, *, may_add_fields: bool = False
 ) -> Table:
     """The stage as a table; `Conflict` if it is gone, incomplete, or older than the description."""
-    source = stage_table(staged.layer, staged.table)
+    source = stage_table(staged.layer, staged.table, as_rows=staged.as_rows)
     exists = await connection.scalar(
         select(func.to_regclass(f'{schema.STAGE_SCHEMA}."{staged.table}"').is_not(None))
     )
@@ -320,31 +325,86 @@ async def _apply(
     rows = rows_table(layer)
     if districts:
         await _refuse_outside(connection, layer, source, changes, districts)
-    difference = await measure(connection, changes, source, rows)
+    with lap("compare"):
+        difference = await measure(connection, changes, source, rows)
     if difference.is_empty:
         return None
     number = layer.version + 1
     spots = await changed_boxes(connection, changes, source, rows)
     before = await copy_before(connection, layer)
-    await _move(connection, layer, source, changes, number)
-    await ensure_indexes(connection, layer)
-    for table in (rows, past_table(layer)):
-        await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
-    zooms = await generalise(connection, layer)
-    copies = await changed_copies(connection, layer, before, zooms, changes)
+    with lap("apply"):
+        await _move(connection, layer, source, changes, number)
+    with lap("other indexes"):
+        await ensure_indexes(connection, layer)
+    with lap("statistics"):
+        for table in (rows, past_table(layer)):
+            await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
+    with lap("lighter copy"):
+        zooms = await generalise(connection, layer)
+        copies = await changed_copies(connection, layer, before, zooms, changes)
     delivered = difference.changed + difference.removed + difference.unchanged
     origins = following(layer.origins, report, layer.id, joins=layer.feature_count > delivered)
-    version = await _record(
-        connection, layer, difference, number, zooms=zooms, origins=origins, by=by, note=note, report=report
+    state = {
+        "bounds": await bounds_of(connection, layer),
+        "generalised": zooms and list(zooms),
+        "unfinished": [],
+    }
+    version = await record(
+        connection, layer, difference, number, state, origins=origins, by=by, note=note, report=report
     )
     await keep_touched(connection, layer.id, number, touched_squares(spots, copies))
     return version
 
 
+async def _first(
+    connection: AsyncConnection,
+    layer: Layer,
+    source: Table,
+    *,
+    by: str,
+    note: str,
+    report: Mapping[str, Any],
+    districts: Sequence[str],
+) -> Version | None:
+    """Makes `source` the first version of the locked `layer`, without moving a row."""
+    if districts:
+        await _refuse_outside(connection, layer, source, None, districts)
+    count = int(await connection.scalar(select(func.count()).select_from(source)) or 0)
+    if not count:
+        return None
+    await become_rows(connection, layer, source, count)
+    later = count >= finish.LATER_FROM
+    with lap("spatial indexes"):
+        await ensure_indexes(connection, layer, only_places=later)
+    zooms = None
+    if not later:
+        await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{layer.id}"'))
+        zooms = await generalise(connection, layer)
+    with lap("bounds"):
+        bounds = await bounds_of(connection, layer)
+    difference = Difference(count, 0, 0, 0, () if bounds is None else (BoundingBox(*bounds),))
+    state = {
+        "bounds": bounds,
+        "generalised": zooms and list(zooms),
+        "unfinished": list(finish.ALL) if later else [],
+    }
+    origins = following(layer.origins, report, layer.id, joins=False)
+    return await record(
+        connection, layer, difference, 1, state, origins=origins, by=by, note=note, report=report
+    )
+
+
 async def _refuse_outside(
-    connection: AsyncConnection, layer: Layer, source: Table, changes: Table, districts: Sequence[str]
+    connection: AsyncConnection,
+    layer: Layer,
+    source: Table,
+    changes: Table | None,
+    districts: Sequence[str],
 ) -> None:
-    """Raises `NotAllowed` if a change concerns a row that is, or would be, outside `districts`."""
+    """Raises `NotAllowed` if a change concerns a row that is, or would be, outside `districts`.
+
+    `changes` None: every row of `source` is added.
+    """
     assert layer.district_field is not None, "access.require_change lets nobody limited come so far without"
     rows = rows_table(layer)
     before, after = rows.c[layer.district_field], source.c[layer.district_field]
@@ -352,12 +412,16 @@ async def _refuse_outside(
     def outside(column: ColumnElement[Any]) -> ColumnElement[bool]:
         return not_(func.coalesce(or_(*(column.startswith(d, autoescape=True) for d in districts)), False))
 
-    gone = changes.c._fid.is_not(None) & outside(before)
-    come = changes.c._row.is_not(None) & outside(after)
-    pairs = changes.outerjoin(rows, rows.c._fid == changes.c._fid).outerjoin(
-        source, source.c._row == changes.c._row
-    )
-    count = await connection.scalar(select(func.count()).select_from(pairs).where(or_(gone, come)))
+    if changes is None:
+        counted = select(func.count()).select_from(source).where(outside(after))
+    else:
+        gone = changes.c._fid.is_not(None) & outside(before)
+        come = changes.c._row.is_not(None) & outside(after)
+        pairs = changes.outerjoin(rows, rows.c._fid == changes.c._fid).outerjoin(
+            source, source.c._row == changes.c._row
+        )
+        counted = select(func.count()).select_from(pairs).where(or_(gone, come))
+    count = await connection.scalar(counted)
     if count:
         raise NotAllowed(
             f"图层“{layer.title.zh}”有 {count} 处变化在您的辖区（{'、'.join(districts)}）之外",
@@ -392,7 +456,8 @@ async def _move(
     fresh = func.nextval(f'{ROWS_SCHEMA}."{rows.name}__fid_seq"')
     # A key that was removed and comes back is the same thing again, under the number it had.
     former = select(past.c._fid).where(past.c._key == source.c._key).order_by(past.c._to.desc()).limit(1)
-    known = (source.c._fid, former.scalar_subquery()) if layer.version > 0 else ()
+    own = (source.c._fid,) if "_fid" in source.c else ()
+    known = (*own, former.scalar_subquery()) if layer.version > 0 else ()
     new_id = func.coalesce(*known, fresh) if known else fresh
     numbered = (
         select(new_id.label("_fid"), source.c._key, *(source.c[n] for n in content))
@@ -410,66 +475,6 @@ async def _move(
             .order_by(numbered.c._geom),
         )
     )
-
-
-async def _record(
-    connection: AsyncConnection,
-    layer: Layer,
-    difference: Difference,
-    number: int,
-    *,
-    zooms: tuple[int, int] | None,
-    origins: Sequence[Origin],
-    by: str,
-    note: str,
-    report: Mapping[str, Any],
-) -> Version:
-    """Writes the version and the layer's new state, and tells the other processes."""
-    told = [origin_json(one) for one in origins]
-    made = await connection.execute(
-        insert(schema.layer_version)
-        .values(
-            layer_id=layer.id,
-            number=number,
-            # Not the transaction's beginning: this one may have waited for another that began later.
-            published_at=func.clock_timestamp(),
-            published_by=by,
-            added=difference.added,
-            changed=difference.changed,
-            removed=difference.removed,
-            note=note,
-            boxes=[list(box) for box in difference.boxes],
-            report=dict(report),
-            origins=told,
-        )
-        .returning(schema.layer_version)
-    )
-    version = version_of(made.mappings().one())
-    state: dict[str, Any] = {
-        "status": "published" if layer.status == "empty" else layer.status,
-        "version": number,
-        "published_at": version.published_at,
-        "feature_count": layer.feature_count + difference.added - difference.removed,
-        "bounds": await _bounds(connection, layer),
-        "generalised": None if zooms is None else list(zooms),
-        "origins": told,
-    }
-    await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(state))
-    await notify(connection, LAYER_CHANNEL, layer.id, number)
-    return version
-
-
-async def _bounds(connection: AsyncConnection, layer: Layer) -> list[float] | None:
-    geometry = rows_table(layer).c._geom
-    west, south, east, north = func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax
-    corners = select(
-        func.min(west(geometry)),
-        func.min(south(geometry)),
-        func.max(east(geometry)),
-        func.max(north(geometry)),
-    )
-    row = (await connection.execute(corners)).one()
-    return None if row[0] is None else [float(v) for v in row]
 
 
 def temporary_name() -> str:

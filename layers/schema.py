@@ -70,6 +70,13 @@ layer = Table(
         server_default=text("'[]'"),
         comment="how the coordinates came to be: layers.origins",
     ),
+    Column(
+        "unfinished",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="what is still to be made: indexes, copy",
+    ),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),
     CheckConstraint("status IN ('empty', 'published', 'withdrawn')", name="status"),

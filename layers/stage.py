@@ -1,77 +1,60 @@
-"""A delivery's rows on their way in: copied into an unlogged table, completed, keyed and hashed.
+"""A delivery's rows on their way in: completed, keyed and hashed by arrays, and copied into a table.
 
 Nothing here is visible to readers. A stage belongs to the process that made it; what a dead process
 left behind goes when the next delivery comes. A stage that is kept belongs to an import run, which
 outlives the process (`layers.staged_runs`).
+
+The rows of a layer that has none yet are staged in the very shape in which they will stand, so that the
+first publication hangs the stage into the layer's place instead of copying every row once more.
 """
 
 from __future__ import annotations
 
-import math
+import asyncio
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import repeat
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
 
+import numpy as np
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+from numpy.typing import NDArray
 from psycopg import sql as driver_sql
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Identity,
-    MetaData,
-    Table,
-    Text,
-    Uuid,
-    func,
-    insert,
-    select,
-    text,
-)
-from sqlalchemy.exc import InternalError
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, Uuid, cast, func, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy.schema import CreateTable
 
-from layers.catalogue import refuse_registered
+from layers.arrival import Arrived, Batch, arrived, unstorable
+from layers.catalogue import find_layer, refuse_registered
 from layers.db import Database, driver, identifier
 from layers.description import check
 from layers.errors import BadData
-from layers.fill import filled, key_and_hash
-from layers.model import FieldType, Layer
+from layers.fill import Filling, filling
+from layers.laps import lap
+from layers.model import Layer
 from layers.schema import STAGE_SCHEMA
-from layers.tables import SRID, column_type, geometry_column
+from layers.tables import column_type, common_columns, geometry_column
+from layers.wire import COPY_END, COPY_HEAD, copied, digests, sent
 
 MAX_NAMED = 10
 """How many offending keys an error names."""
 MAX_KEY_LENGTH = 400
 """Characters of a business key: it is unique by an index, whose entries hold 2.7 kB at most."""
+MOST_BYTES = 1 << 28
+"""Geometry that is handled at once; a batch of heavier rows is cut up."""
 
 KEPT = "kept_"
 """How the names of stages begin that belong to a run; all others begin with `s`."""
 
 _STAGE_LOCKS = 0x6F6D73  # "oms": the first half of the advisory locks that say a stager lives
-_PYTHON_TYPES: dict[FieldType, tuple[type, ...]] = {
-    "text": (str,),
-    "integer": (int,),
-    "number": (float, int),
-    "boolean": (bool,),
-    "date": (date,),
-    "datetime": (datetime,),
-}
-
-
-class Batch(NamedTuple):
-    """Some rows, column by column.
-
-    `wkb`: geometry in EPSG:4490, longitude first, already of the layer's geometry type; None for a row
-    without a place. `columns`: field name → values of the field's type (datetimes with a zone) or None,
-    all as long as `wkb`; a field that is left out is None throughout.
-    """
-
-    wkb: list[bytes | None]
-    columns: dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -79,19 +62,30 @@ class Staged:
     """Rows that stand ready to be compared and published; `table` is their name in the stage schema.
 
     `removes`: keys of rows that the delivery says are gone.
+    `as_rows`: the table has the shape of the layer's current rows, because there are none yet.
     """
 
     layer: Layer
     table: str
     count: int
     removes: tuple[str, ...] = ()
+    as_rows: bool = False
 
 
-def stage_table(layer: Layer, name: str, *, temporary: bool = False) -> Table:
+def stage_table(layer: Layer, name: str, *, as_rows: bool = False, temporary: bool = False) -> Table:
     """The shape of a stage: `_row` (order of arrival), `_fid` (only when restoring), `_key`, `_hash`, …
 
-    A `temporary` one goes with its transaction.
+    `as_rows`: the shape of current rows; what is called `_row` here is their `_fid` to be. A `temporary`
+    one goes with its transaction.
     """
+    if as_rows:
+        return Table(
+            name,
+            MetaData(schema=STAGE_SCHEMA),
+            Column("_fid", BigInteger, key="_row", nullable=False, autoincrement=False),
+            Column("_key", Text, nullable=False),
+            *common_columns(layer),
+        )
     return Table(
         name,
         MetaData(schema=None if temporary else STAGE_SCHEMA),
@@ -113,7 +107,7 @@ async def stage(
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> Staged:
-    """Copies `batches` into a stage of their own, fills codes from place, makes keys and hashes.
+    """Copies `batches` into a stage of their own; fills codes from place, makes keys and hashes before.
 
     `on_progress` hears the rows copied so far. All or nothing: on any error no stage is left. Raises
     `BadData` for values that do not fit their field, empty or repeated keys, or impossible coordinates.
@@ -122,21 +116,23 @@ async def stage(
     refuse_registered(layer)
     await sweep_stages(db)
     name = f"s{await announce_life(db):08x}_{secrets.token_hex(6)}"
-    raw, final = _arrival_table(layer, f"{name}_in"), stage_table(layer, name)
     async with db.begin(timeout_ms=0) as connection:
-        await connection.execute(CreateTable(raw))
-        await connection.execute(CreateTable(final))
-        count = await _copy(connection, layer, raw, batches, on_progress)
-        await _check_places(connection, raw)
-        await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{raw.name}"'))
-        try:
-            await _complete(connection, layer, raw, final)
-        except InternalError as error:  # GEOS gave up: a geometry so broken that it has no point inside
-            raise _unstorable(layer) from error
-        await connection.execute(DropTable(raw))
-        await _check_keys(connection, layer, final)
-        await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{final.name}"'))
-    return Staged(layer, name, count)
+        standing = await find_layer(connection, layer.id)
+        as_rows = standing is None or standing.version == 0
+        table = stage_table(layer, name, as_rows=as_rows)
+        await connection.execute(CreateTable(table))
+        arriving = _Arriving(layer, await filling(connection, layer), as_rows)
+        with lap("read and copy"):
+            await _copy(connection, arriving, table, batches, on_progress)
+        _check_keys(arriving)
+        with lap("keys"):
+            if layer.key is None:
+                await _number_repeated(connection, table)
+            await _make_unique(connection, layer, table)
+        if not as_rows:
+            # What the comparison's plan depends on, and nothing else.
+            await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{name}" (_row, _key, _hash)'))
+    return Staged(layer, name, arriving.count, as_rows=as_rows)
 
 
 async def discard(db: Database, staged: Staged) -> None:
@@ -157,10 +153,7 @@ async def keep_stage(connection: AsyncConnection, staged: Staged) -> Staged:
     rename = driver_sql.SQL("ALTER TABLE {} RENAME TO {}").format(
         identifier(STAGE_SCHEMA, staged.table), identifier(kept.table)
     )
-    # Its rows are going to be looked at page by page, in the order of their keys.
-    index = driver_sql.SQL("CREATE INDEX ON {} (_key)").format(identifier(STAGE_SCHEMA, kept.table))
-    for statement in (rename, index):
-        await (await driver(connection)).execute(statement)
+    await (await driver(connection)).execute(rename)
     return kept
 
 
@@ -190,45 +183,138 @@ async def sweep_stages(db: Database) -> int:
     return swept
 
 
-def _arrival_table(layer: Layer, name: str) -> Table:
-    return Table(
-        name,
-        MetaData(schema=STAGE_SCHEMA),
-        Column("_row", BigInteger, Identity(), primary_key=True),
-        geometry_column(layer.geometry_type),
-        *(Column(f.name, column_type(f.type)) for f in layer.fields),
-        prefixes=["UNLOGGED"],
-    )
+class _Portion(NamedTuple):
+    """Rows ready to be copied."""
+
+    data: memoryview
+    rows: int
 
 
-async def _copy(
-    connection: AsyncConnection,
-    layer: Layer,
-    raw: Table,
-    batches: Iterable[Batch] | AsyncIterable[Batch],
-    on_progress: Callable[[int], None] | None,
-) -> int:
-    names = ["_geom", *layer.field_names]
-    statement = driver_sql.SQL("COPY {} ({}) FROM STDIN").format(
-        identifier(STAGE_SCHEMA, raw.name), driver_sql.SQL(", ").join(identifier(n) for n in names)
+class _Arriving:
+    """Batches made ready for COPY, one after the other, and what is known of their keys."""
+
+    def __init__(self, layer: Layer, codes: Filling, as_rows: bool) -> None:
+        self.layer = layer
+        self.count = 0
+        self.keyless = 0
+        self.longest_key = 0
+        self._codes = codes
+        self._as_rows = as_rows
+
+    @property
+    def names(self) -> list[str]:
+        """The columns in the order in which a row holds them."""
+        own = ["_fid", "_key", "_hash", "_from"] if self._as_rows else ["_row", "_key", "_hash"]
+        return [*own, "_geom", *self.layer.field_names]
+
+    def portion(self, batch: Batch) -> _Portion:
+        """The rows of `batch`; raises `BadData` for what cannot be stored."""
+        with lap("complete, hash and encode (CPU)", cpu=True):
+            return self._portion(batch)
+
+    def _portion(self, batch: Batch) -> _Portion:
+        whole = arrived(self.layer, batch, self.count)
+        try:
+            columns = self._codes.fill(whole)
+        except shapely.GEOSException as error:  # a geometry so broken that it has no point inside
+            raise unstorable(self.layer) from error
+        values = {name: sent(array) for name, array in columns.items()}
+        hashes = digests({**values, "_geom": whole.wkb})
+        row_columns = [
+            sent(pa.array(np.arange(self.count + 1, self.count + 1 + len(whole), dtype=np.int64))),
+            self._keys(columns, hashes),
+            hashes,
+        ]
+        if self._as_rows:
+            row_columns.append(sent(pa.array(np.ones(len(whole), dtype=np.int32))))
+        row_columns += [whole.wkb, *(values[n] for n in self.layer.field_names)]
+        self.count += len(whole)
+        return _Portion(copied(row_columns, _by_place(whole)), len(whole))
+
+    def _keys(self, columns: dict[str, pa.Array], hashes: pa.Array) -> pa.Array:
+        if self.layer.key is None:
+            texts = [f"{UUID(bytes=digest)}-1" for digest in hashes.to_pylist()]
+            return sent(pa.array(texts, pa.string()))
+        keys = pc.fill_null(_as_text(columns[self.layer.key]), "")
+        lengths = pc.utf8_length(keys)
+        self.keyless += pc.sum(pc.equal(lengths, 0)).as_py() or 0
+        self.longest_key = max(self.longest_key, pc.max(lengths).as_py() or 0)
+        return sent(keys)
+
+
+def _by_place(whole: Arrived) -> NDArray[np.int64]:
+    """The order of the rows along a curve over the map (Z-order), within their batch.
+
+    Neighbours on the map become neighbours on disk: a tile of 9,000 points is read 1.8 times as fast as with
+    rows in the order of arrival.
+    """
+    west, south, east, north = shapely.bounds(whole.shapes).T
+    places = []
+    for middle, half_circle in (((west + east) / 2, 180), ((south + north) / 2, 90)):
+        cells = np.nan_to_num((middle / half_circle + 1) * (1 << 30)).astype(np.uint64)
+        for shift, mask in _SPREADING:
+            cells = (cells | (cells << shift)) & mask
+        places.append(cells)
+    return np.argsort(places[0] | (places[1] << np.uint64(1)), kind="stable")
+
+
+_SPREADING = tuple(
+    (np.uint64(shift), np.uint64(mask))
+    for shift, mask in (
+        (16, 0x0000FFFF0000FFFF),
+        (8, 0x00FF00FF00FF00FF),
+        (4, 0x0F0F0F0F0F0F0F0F),
+        (2, 0x3333333333333333),
+        (1, 0x5555555555555555),
     )
-    count = 0
-    cursor = (await driver(connection)).cursor()
+)
+"""Shifts and masks that put a zero before each bit of a number of 32 bits."""
+
+
+def _as_text(array: pa.Array) -> pa.Array:
+    """Values as PostgreSQL writes them: what a key of another type than text is called."""
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return array.cast(pa.string())
+    return pa.array([None if v is None else _written(v) for v in array.to_pylist()], pa.string())
+
+
+def _written(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(' ')}+00"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def _portions(batch: Batch) -> Iterator[Batch]:
+    """`batch`, or parts of it where its geometry is too heavy to be handled at once."""
+    ends = np.cumsum([0 if wkb is None else len(wkb) for wkb in batch.wkb])
+    if not len(ends) or ends[-1] <= MOST_BYTES:
+        yield batch
+        return
+    cuts = np.flatnonzero(np.diff(ends // MOST_BYTES, prepend=0)).tolist()
+    for start, end in pairwise(dict.fromkeys([0, *cuts, len(ends)])):
+        yield Batch(batch.wkb[start:end], {n: values[start:end] for n, values in batch.columns.items()})
+
+
+async def _ready(
+    arriving: _Arriving, batches: Iterable[Batch] | AsyncIterable[Batch]
+) -> AsyncGenerator[_Portion]:
+    """The rows of `batches` ready to be copied, each being made in a thread while the one before is sent."""
+    coming: asyncio.Task[_Portion] | None = None
     try:
-        async with cursor.copy(statement) as copy:
-            async for batch in _each(batches):
-                _check_batch(layer, batch, count)
-                columns = (batch.columns.get(n) or repeat(None) for n in layer.field_names)
-                shapes = (None if wkb is None else wkb.hex() for wkb in batch.wkb)
-                for row in zip(shapes, *columns, strict=False):
-                    await copy.write_row(row)
-                count += len(batch.wkb)
-                if on_progress is not None:
-                    on_progress(count)
-    except (psycopg.DataError, psycopg.errors.InternalError_, UnicodeEncodeError) as error:
-        # The second: WKB that cannot be read. The third: half a character.
-        raise _unstorable(layer) from error
-    return count
+        async for batch in _each(batches):
+            for part in _portions(batch):
+                before = await coming if coming is not None else None
+                coming = asyncio.create_task(asyncio.to_thread(arriving.portion, part))
+                if before is not None:
+                    yield before
+        if coming is not None:
+            yield await coming
+    finally:
+        if coming is not None:
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 async def _each(batches: Iterable[Batch] | AsyncIterable[Batch]) -> AsyncIterator[Batch]:
@@ -240,93 +326,33 @@ async def _each(batches: Iterable[Batch] | AsyncIterable[Batch]) -> AsyncIterato
             yield batch
 
 
-def _check_batch(layer: Layer, batch: Batch, before: int) -> None:
-    for name, values in batch.columns.items():
-        found = layer.field(name)
-        if found is None:
-            raise BadData(
-                f"图层 {layer.id} 没有字段 {name}",
-                f"layer {layer.id!r} has no field {name!r}",
-                layer=layer.id,
-                field=name,
-            )
-        if len(values) != len(batch.wkb):
-            raise ValueError(f"column {name!r} has {len(values)} values for {len(batch.wkb)} rows")
-        expected = _unfit(found.type, values)
-        if expected is not None:
-            number, value = next((n, v) for n, v in enumerate(values) if _unfit(found.type, [v]))
-            raise BadData(
-                f"图层 {layer.id} 第 {before + number + 1} 行字段 {name} 的值 {value!r} 有误",
-                f"layer {layer.id!r}, row {before + number + 1}: {name!r} is {value!r}, expected {expected}",
-                layer=layer.id,
-                field=name,
-                row=before + number + 1,
-                value=str(value)[:200],
-                expected=expected,
-            )
-
-
-def _unfit(kind: FieldType, values: Sequence[Any]) -> str | None:
-    """What was expected if some of `values` cannot be stored as `kind`; None if all can."""
-    if not set(map(type, values)) <= {*_PYTHON_TYPES[kind], type(None)}:
-        return kind
-    present = [v for v in values if v is not None]
-    if kind == "integer" and present and not -(2**63) <= min(present) <= max(present) < 2**63:
-        return "an integer of 64 bits"
-    if kind == "number" and not all(map(math.isfinite, present)):
-        return "a finite number"
-    if kind == "datetime" and any(v.tzinfo is None for v in present):
-        return "a time with its zone"
-    if kind == "text" and any("\x00" in v for v in present):
-        return "text without NUL"
-    return None
-
-
-def _unstorable(layer: Layer) -> BadData:
-    return BadData(
-        f"图层 {layer.id} 中有无法存储的值或几何（类型应为 {layer.geometry_type}，文本应为完整的 Unicode）",
-        f"layer {layer.id!r}: a value or geometry cannot be stored (geometry must be a sound "
-        f"{layer.geometry_type}, text whole Unicode characters)",
-        layer=layer.id,
+async def _copy(
+    connection: AsyncConnection,
+    arriving: _Arriving,
+    table: Table,
+    batches: Iterable[Batch] | AsyncIterable[Batch],
+    on_progress: Callable[[int], None] | None,
+) -> None:
+    statement = driver_sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        identifier(STAGE_SCHEMA, table.name), driver_sql.SQL(", ").join(map(identifier, arriving.names))
     )
+    count = 0
+    cursor = (await driver(connection)).cursor()
+    try:
+        async with cursor.copy(statement) as copy, aclosing(_ready(arriving, batches)) as portions:
+            await copy.write(COPY_HEAD)
+            async for portion in portions:
+                await copy.write(portion.data)
+                count += portion.rows
+                if on_progress is not None:
+                    on_progress(count)
+            await copy.write(COPY_END)
+    except (psycopg.DataError, psycopg.errors.InternalError_) as error:  # the second: WKB of no sense
+        raise unstorable(arriving.layer) from error
 
 
-async def _check_places(connection: AsyncConnection, raw: Table) -> None:
-    """Refuses coordinates no place has and empty shapes; the poles have no place in Web Mercator."""
-    geometry = raw.c._geom
-    inside = geometry.op("@", is_comparison=True)(func.ST_MakeEnvelope(-180, -89.99, 180, 89.99, SRID))
-    corners = [f(geometry) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
-    offender = (
-        select(raw.c._row, *corners).where(geometry.is_not(None), ~inside).order_by(raw.c._row).limit(1)
-    )
-    found = (await connection.execute(offender)).one_or_none()
-    if found is None:
-        return
-    row, west, south, east, north = found
-    place = "EMPTY" if west is None else f"{west:.9g},{south:.9g}"
-    if west is not None and (west, south) != (east, north):
-        place += f" … {east:.9g},{north:.9g}"
-    raise BadData(
-        f"第 {row} 行的坐标超出经纬度范围：{place}",
-        f"row {row}: its coordinates are no longitude and latitude: {place}",
-        row=row,
-        value=place,
-        expected="longitude -180…180, latitude -89.99…89.99",
-    )
-
-
-async def _complete(connection: AsyncConnection, layer: Layer, raw: Table, final: Table) -> None:
-    whole = (await filled(connection, layer, raw)).subquery("whole")
-    key, digest = key_and_hash(layer, whole)
-    columns = [whole.c._row, key, digest, whole.c._geom, *(whole.c[n] for n in layer.field_names)]
-    names = ["_row", "_key", "_hash", "_geom", *layer.field_names]
-    await connection.execute(insert(final).from_select(names, select(*columns)))
-
-
-async def _check_keys(connection: AsyncConnection, layer: Layer, final: Table) -> None:
-    empty = await connection.scalar(
-        select(func.count()).where((final.c._key.is_(None)) | (final.c._key == ""))
-    )
+def _check_keys(arriving: _Arriving) -> None:
+    layer, empty, longest = arriving.layer, arriving.keyless, arriving.longest_key
     if empty:
         raise BadData(
             f"图层 {layer.id} 有 {empty} 行缺少标识字段 {layer.key} 的值",
@@ -335,7 +361,6 @@ async def _check_keys(connection: AsyncConnection, layer: Layer, final: Table) -
             field=layer.key,
             count=empty,
         )
-    longest = int(await connection.scalar(select(func.max(func.length(final.c._key)))) or 0)
     if longest > MAX_KEY_LENGTH:
         raise BadData(
             f"图层 {layer.id} 的标识字段 {layer.key} 有长达 {longest} 个字符的值，最多 {MAX_KEY_LENGTH} 个",
@@ -345,15 +370,34 @@ async def _check_keys(connection: AsyncConnection, layer: Layer, final: Table) -
             field=layer.key,
             expected=f"at most {MAX_KEY_LENGTH} characters",
         )
-    repeated = await connection.scalars(
-        select(final.c._key)
-        .group_by(final.c._key)
-        .having(func.count() > 1)
-        .order_by(final.c._key)
-        .limit(MAX_NAMED)
+
+
+async def _number_repeated(connection: AsyncConnection, table: Table) -> None:
+    """Without a key field the key is the hash and the row's ordinal among equal rows."""
+    ordinal = func.row_number().over(partition_by=table.c._hash, order_by=table.c._row)
+    numbered = select(table.c._row, ordinal.label("ordinal")).subquery("numbered")
+    await connection.execute(
+        update(table)
+        .values(_key=func.concat(cast(table.c._hash, Text), "-", numbered.c.ordinal))
+        .where(table.c._row == numbered.c._row, numbered.c.ordinal > 1)
     )
-    keys = repeated.all()
-    if keys:
+
+
+async def _make_unique(connection: AsyncConnection, layer: Layer, table: Table) -> None:
+    """The index on keys, which is needed in any case; raises `BadData` naming keys that are repeated."""
+    index = driver_sql.SQL("CREATE UNIQUE INDEX ON {} (_key)").format(identifier(STAGE_SCHEMA, table.name))
+    try:
+        async with connection.begin_nested():
+            await connection.exec_driver_sql(index.as_string())
+    except IntegrityError as error:
+        repeated = await connection.scalars(
+            select(table.c._key)
+            .group_by(table.c._key)
+            .having(func.count() > 1)
+            .order_by(table.c._key)
+            .limit(MAX_NAMED)
+        )
+        keys = repeated.all()
         raise BadData(
             f"图层 {layer.id} 的标识字段 {layer.key} 有重复值：{'、'.join(keys)}",
             f"layer {layer.id!r}: values of the key field {layer.key!r} occur more than once: "
@@ -361,4 +405,4 @@ async def _check_keys(connection: AsyncConnection, layer: Layer, final: Table) -
             layer=layer.id,
             field=layer.key,
             keys=list(keys),
-        )
+        ) from error

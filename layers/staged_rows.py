@@ -81,7 +81,7 @@ def _statement(
     staged: Staged, scope: Scope | None, kind: ChangeKind, new: Sequence[str], old: Sequence[str]
 ) -> tuple[Select[Any], ColumnElement[Any]]:
     """Key, then the old row's id, shape and fields, then the new row's shape and fields."""
-    stage = stage_table(staged.layer, staged.table)
+    stage = stage_table(staged.layer, staged.table, as_rows=staged.as_rows)
     if scope is None:
         return select(stage.c._key, *side_columns(stage, new)), stage.c._key
     standing = rows_table(scope.layer)

@@ -21,7 +21,7 @@ from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
 from layers.description import from_json, to_json
 from layers.errors import Conflict, NotFound
-from layers.generalise import tidy
+from layers.finish import after_publication
 from layers.import_runs import OPEN, Run, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
 from layers.model import BoundingBox, Difference, Layer, Version
@@ -59,6 +59,7 @@ class Compared:
             "table": self.staged.table,
             "count": self.staged.count,
             "removes": list(self.staged.removes),
+            "as_rows": self.staged.as_rows,
             "base_version": self.base_version,
             "difference": [*self.difference[:4], [list(box) for box in self.difference.boxes]],
             "description": to_json(self.staged.layer),
@@ -183,7 +184,7 @@ async def compare_stage(
         base = (await get_layer(db, staged.layer.id)).version
     except NotFound:
         if within:
-            stage = stage_table(staged.layer, staged.table)
+            stage = stage_table(staged.layer, staged.table, as_rows=staged.as_rows)
             async with db.begin(timeout_ms=0) as connection:
                 await refuse_outside_part(connection, staged.layer, stage, within)
         return Compared(staged, 0, Difference(staged.count, 0, 0, 0), report)
@@ -265,7 +266,7 @@ async def publish_run(
         )
         report = _concluded(run.report, compared, made)
         run = await move(connection, run_id, "published" if made else "unchanged", stages=[], report=report)
-    await tidy(db, made)
+    await after_publication(db, made)
     return run
 
 
@@ -424,7 +425,13 @@ def _compared(told: Mapping[str, Any]) -> Compared:
     layer = from_json(told["description"], where="onemap.import_run")
     added, changed, removed, unchanged, boxes = told["difference"]
     return Compared(
-        Staged(layer, told["table"], told["count"], tuple(told.get("removes", ()))),
+        Staged(
+            layer,
+            told["table"],
+            told["count"],
+            tuple(told.get("removes", ())),
+            bool(told.get("as_rows")),
+        ),
         told["base_version"],
         Difference(added, changed, removed, unchanged, tuple(BoundingBox(*box) for box in boxes)),
         told["report"],

@@ -143,10 +143,11 @@ async def ensure_tables(connection: AsyncConnection, layer: Layer) -> None:
                 )
 
 
-async def ensure_indexes(connection: AsyncConnection, layer: Layer) -> None:
-    """Makes the indexes that are missing on both tables."""
+async def ensure_indexes(connection: AsyncConnection, layer: Layer, *, only_places: bool = False) -> None:
+    """Makes the indexes that are missing on both tables; `only_places`: those that places are found by."""
     for index in indexes(layer):
-        await connection.execute(CreateIndex(index, if_not_exists=True))
+        if not only_places or index.dialect_options["postgresql"]["using"] == "gist":
+            await connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def indexes(layer: Layer) -> list[Index]:
@@ -182,6 +183,12 @@ def indexes(layer: Layer) -> list[Index]:
     if layer.time_field is not None:
         found.append(Index(f"{layer.id}__t{_digest(layer.time_field)}", rows.c[layer.time_field]))
     return found
+
+
+def common_columns(layer: Layer) -> list[Column[Any]]:
+    """The columns that current and past rows share, `_hash` to the last field."""
+    _, kind, fields = _shape(layer)
+    return _common_columns(kind, fields)
 
 
 def _column_names(connection: Connection, table_name: str) -> set[str]:

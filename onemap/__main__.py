@@ -38,6 +38,7 @@ app.add_typer(tiles_app, name="tiles")
 
 IMPORT_REFUSED = 3
 """Exit code when rows or a file were refused and nothing was published."""
+_COUNT_HELP = "LAYER=N, e.g. building=500000; may be repeated. 某图层的数量。"
 
 
 def main() -> None:
@@ -156,12 +157,13 @@ def sample(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write. 输出文件夹。")],
     scale: Annotated[float, typer.Option(min=0.001, max=2.0, help="1.0 = 120 km². 规模。")] = 0.02,
     seed: Annotated[int, typer.Option(help="Same seed, same city. 随机种子。")] = 20260601,
+    count: Annotated[list[str] | None, typer.Option(help=_COUNT_HELP)] = None,
 ) -> None:
     """Make the invented sample city at any size. 生成样例城市。"""
     from sample_data.make import make_city
 
     with Bars() as bars:
-        manifest = make_city(out_folder, scale=scale, seed=seed, progress=bars)
+        manifest = make_city(out_folder, scale=scale, seed=seed, progress=bars, counts=_counts(count or []))
     out.print(str(manifest), markup=False)
 
 
@@ -190,12 +192,13 @@ def doctor(context: typer.Context) -> None:
 @app.command()
 def bench(
     only: Annotated[list[str] | None, typer.Option(help="locate, tiles or import. 只测一部分。")] = None,
-    scale: Annotated[float, typer.Option(min=0.001, max=1.0, help="Size of the city. 规模。")] = 0.02,
+    scale: Annotated[float, typer.Option(min=0.001, max=2.0, help="Size of the city. 规模。")] = 0.02,
+    count: Annotated[list[str] | None, typer.Option(help=_COUNT_HELP)] = None,
 ) -> None:
     """Print speeds as ratios to named peers and floors. 性能基准。"""
     from benchmarks.run import run
 
-    run(only or [], scale)
+    run(only or [], scale, _counts(count or []))
 
 
 @db.command("start")
@@ -416,6 +419,26 @@ def coordinates_fit(
 def _interrupt(*_: object) -> None:
     """SIGTERM ends a command as Ctrl-C does: what it began is undone or stopped in order."""
     raise KeyboardInterrupt
+
+
+def _counts(given: list[str]) -> dict[str, int]:
+    """`LAYER=N` words as numbers; raises `BadRequest` for others."""
+    from sample_data.city import FULL_COUNTS
+
+    counts = {}
+    for word in given:
+        layer, _, number = word.partition("=")
+        if layer not in FULL_COUNTS or not number.isascii() or not number.isdecimal() or int(number) < 1:
+            known = ", ".join(FULL_COUNTS)
+            raise BadRequest(
+                f"无法理解的数量“{word}”",
+                f"cannot understand the count {word!r}",
+                field="count",
+                value=word,
+                expected=f"LAYER=N, N from 1, LAYER one of {known}",
+            )
+        counts[layer] = int(number)
+    return counts
 
 
 def _private(context: typer.Context) -> Settings:

@@ -85,7 +85,7 @@ def print_layers(settings: Settings) -> None:
             str(layer.version),
             f"{layer.feature_count:,}",
             layer.access,
-            layer.status,
+            layer.status if not layer.unfinished else f"{layer.status} ({', '.join(layer.unfinished)} …)",
             published,
         )
     out.print(table)
