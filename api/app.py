@@ -1,13 +1,13 @@
 """The application: what is opened for a process, and in which order a request passes.
 
 A kept tile for an anonymous caller is answered at once. Everything else:
-[CORS] → Doorway (id, log, errors) → HEAD → size limit → tile path → gzip → routes → the page
+[CORS] → Doorway (id, log, errors) → HEAD → size limit → tile path → picture path → gzip → routes → the page
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -39,7 +39,9 @@ from api import (
     locate,
     login,
     ogc,
+    ogc_map_tiles,
     ogc_tiles,
+    raster_values,
     readings,
     registered_layers,
     search,
@@ -54,6 +56,7 @@ from api.documents import ProblemDocument
 from api.doorway import BodyLimit, Doorway, HeadAsGet
 from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
+from api.picture_path import PicturePath
 from api.problems import problem
 from api.settings import ApiSettings
 from api.tile_address import XYZ_ROUTE
@@ -69,6 +72,7 @@ from layers.db import Database
 from layers.follow import Follower
 from layers.moments import Moments
 from layers.notices import Notices
+from tiles.raster import RasterServer
 from tiles.server import TileServer
 from tiles.store import Stamp, TileStore
 
@@ -92,8 +96,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     styles.router,
     tilejson.router,
     archive_routes.router,
+    raster_values.router,
     ogc.router,
     ogc_tiles.router,
+    ogc_map_tiles.router,
     features.router,
 )
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
@@ -178,6 +184,7 @@ def _middleware(settings: ApiSettings, counters: Counters) -> list[Middleware]:
         Middleware(HeadAsGet),
         Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
         Middleware(TilePath),
+        Middleware(PicturePath),
         Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=4),
     ]
     if not settings.cors_origins:
@@ -222,6 +229,7 @@ def _lifespan(
                 await store.settle({Stamp.of(*one) for one in await published_versions(database)})
             archives = OpenArchives()
             stack.callback(archives.close)
+            rasters = stack.enter_context(closing(RasterServer(settings.rasters)))
             app.openapi()  # the first question with parameters should not wait for it
             moments = Moments(database)
             app.state.context = Context(
@@ -232,6 +240,7 @@ def _lifespan(
                 moments,
                 Viewers(),
                 TileServer(database, catalogue, store=store),
+                rasters,
                 Selections(catalogue, moments),
                 locator,
                 feed,

@@ -21,6 +21,7 @@ from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.moments import Moments
 from layers.notices import Notices
+from tiles.raster import RasterServer
 from tiles.server import TileServer
 
 Language = Literal["zh", "en"]
@@ -37,6 +38,7 @@ class Context:
     moments: Moments
     viewers: Viewers
     tiles: TileServer
+    rasters: RasterServer
     selections: Selections
     locator: Locator
     feed: EventFeed

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from api.raster_documents import RasterFileDocument
 from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerKind, LayerStatus, Sensitivity
 from layers.staged_rows import ChangeKind
@@ -56,7 +57,8 @@ class LayerDocument(Document):
     theme: str
     geometry_type: GeometryType
     kind: LayerKind
-    """`registered`: a table of the operator's own, read where it is; it has no versions to go back to."""
+    """`registered`: a table of the operator's own, read where it is; it has no versions to go back to.
+    `raster`: pixels in files, by date."""
     version: int
     feature_count: int | None
     """None where the viewer sees only some of the rows; of a registered layer, when it was last looked at."""
@@ -77,6 +79,8 @@ class LayerDocument(Document):
     origins: list[OriginDocument]
     """How the coordinates of the current version came to be."""
     fields: list[FieldDocument]
+    rasters: list[RasterFileDocument]
+    """Of a raster layer, newest first: what `datetime` can choose. Empty for all others."""
 
 
 class LayersDocument(Document):
@@ -131,32 +135,6 @@ class AccountDocument(Document):
 class LoginDocument(Document):
     token: str
     account: AccountDocument
-
-
-class ServiceDocument(Document):
-    name: str
-    version: str
-
-
-class SettingsDocument(Document):
-    public_url: str | None
-    cors_origins: list[str]
-    secure_cookies: bool
-    body_limit_bytes: int
-    has_page: bool
-
-
-class StandingDocument(Document):
-    id: str
-    version: int
-    published_at: datetime | None
-
-
-class AboutDocument(Document):
-    service: ServiceDocument
-    software: dict[str, str]
-    settings: SettingsDocument
-    layers: list[StandingDocument]
 
 
 class FeatureDocument(BaseModel):
@@ -270,7 +248,8 @@ class CollectionDocument(Document):
     id: str
     title: str
     description: str
-    itemType: Literal["feature"]
+    itemType: Literal["feature"] | None = None
+    """None for a layer of pixels."""
     crs: list[str]
     storageCrs: str
     extent: ExtentDocument | None = None

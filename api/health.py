@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from datetime import datetime
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
@@ -10,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from api.answers import Json
 from api.context import ContextDep
 from api.counters import gauge
-from api.documents import AboutDocument
+from api.documents import Document
 from api.session import ViewerDep
 from layers.access import scopes_for
 from layers.catalogue import list_layers
@@ -18,6 +19,32 @@ from layers.errors import OneMapError
 from layers.relation_state import find_faults
 
 router = APIRouter(tags=["service"])
+
+
+class ServiceDocument(Document):
+    name: str
+    version: str
+
+
+class SettingsDocument(Document):
+    public_url: str | None
+    cors_origins: list[str]
+    secure_cookies: bool
+    body_limit_bytes: int
+    has_page: bool
+
+
+class StandingDocument(Document):
+    id: str
+    version: int
+    published_at: datetime | None
+
+
+class AboutDocument(Document):
+    service: ServiceDocument
+    software: dict[str, str]
+    settings: SettingsDocument
+    layers: list[StandingDocument]
 
 
 @router.get("/healthz")

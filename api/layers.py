@@ -17,8 +17,9 @@ from layers import publish
 from layers.access import Scope, Viewer, require_change, require_whole, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
-from layers.model import LAYER_ID, Layer, Origin, Version
+from layers.model import LAYER_ID, Layer, Origin, RasterFile, Version
 from layers.moments import NOW, AsOf
+from layers.rasters import by_date
 from themes.catalogue import themes_of
 
 router = APIRouter(tags=["layers"], prefix="/api/v1")
@@ -115,7 +116,8 @@ async def scope_of(context: Context, viewer: Viewer, layer_id: str, as_of: AsOf 
 
 
 async def scopes_of(context: Context, viewer: Viewer, ids: str | None, as_of: AsOf = NOW) -> list[Scope]:
-    """The scopes of the layers named in `ids`, separated by commas; all the viewer may see where it is None.
+    """The scopes of the layers named in `ids`, separated by commas; where it is None, of all with rows that
+    the viewer may see.
 
     A layer that is named and may not be seen, or did not stand then, is an error; one that is not named is
     left out in silence. Raises `BadRequest` for a version of several layers.
@@ -123,7 +125,8 @@ async def scopes_of(context: Context, viewer: Viewer, ids: str | None, as_of: As
     names = {} if ids is None else dict.fromkeys(name.strip() for name in ids.split(","))
     require_one(as_of, len(names))
     if ids is None:
-        return await context.moments.scopes(viewer, context.catalogue.layers(), as_of)
+        with_rows = [layer for layer in context.catalogue.layers() if layer.has_rows]
+        return await context.moments.scopes(viewer, with_rows, as_of)
     return [await scope_of(context, viewer, name, as_of) for name in names]
 
 
@@ -166,6 +169,24 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
             for field in layer.fields
             if field.name in scope.fields
         ],
+        "rasters": [_raster_document(raster) for raster in by_date(layer)],
+    }
+
+
+def _raster_document(raster: RasterFile) -> Mapping[str, Any]:
+    return {
+        "version": raster.version,
+        "taken": raster.taken,
+        "meaning": raster.meaning,
+        "width": raster.width,
+        "height": raster.height,
+        "pixel_m": raster.pixel_m,
+        "crs": raster.crs,
+        "bands": [
+            {"title": band.title, "type": band.type, "least": band.least, "most": band.most}
+            for band in raster.bands
+        ],
+        "bounds": list(raster.bounds),
     }
 
 

@@ -142,21 +142,25 @@ def _told(content: object, media_type: str | None = None) -> Json:
 
 
 def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any]:
+    """A layer as a collection; one of pixels has no items, but tiles of maps (20-057 §10)."""
     layer = scope.layer
     own = f"{root}/ogc/collections/{layer.id}"
+    of_rows = [
+        link(f"{own}/items", "items", GEOJSON),
+        link(f"{own}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", SCHEMA_JSON),
+        link(f"{own}/schema", "http://www.opengis.net/def/rel/ogc/1.0/schema", SCHEMA_JSON),
+        link(f"{own}/tiles", f"{REL}/tilesets-vector"),
+    ]
     told: dict[str, Any] = {
         "id": layer.id,
         "title": _in(layer.title, language),
         "description": _in(layer.description, language),
-        "itemType": "feature",
+        **({"itemType": "feature"} if layer.has_rows else {}),
         "crs": list(CRS_LIST),
         "storageCrs": STORAGE_CRS,
         "links": [
             link(own, "self"),
-            link(f"{own}/items", "items", GEOJSON),
-            link(f"{own}/queryables", "http://www.opengis.net/def/rel/ogc/1.0/queryables", SCHEMA_JSON),
-            link(f"{own}/schema", "http://www.opengis.net/def/rel/ogc/1.0/schema", SCHEMA_JSON),
-            link(f"{own}/tiles", f"{REL}/tilesets-vector"),
+            *(of_rows if layer.has_rows else [link(f"{own}/map/tiles", f"{REL}/tilesets-map")]),
             link(f"{root}/tiles/{layer.id}.json", "alternate", title="TileJSON"),
         ],
         "version": layer.version,

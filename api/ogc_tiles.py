@@ -45,13 +45,13 @@ MatrixSetId = Annotated[
 ]
 
 
-async def _json_only(
+async def json_only(
     f: Annotated[Literal["json"] | None, Query(description="只有 JSON  JSON only")] = None,
 ) -> None:
     """Clients of other servers send `f=json`; here it changes nothing."""
 
 
-router = APIRouter(tags=["tiles"], prefix="/ogc", dependencies=[Depends(_json_only)])
+router = APIRouter(tags=["tiles"], prefix="/ogc", dependencies=[Depends(json_only)])
 
 
 @router.get("/tileMatrixSets")
@@ -68,14 +68,14 @@ async def get_matrix_sets(request: Request, language: LanguageDep) -> Json:
         }
         for one in MATRIX_SETS.values()
     ]
-    return _told({"tileMatrixSets": sets, "links": [link(own_url(request), "self")]})
+    return told({"tileMatrixSets": sets, "links": [link(own_url(request), "self")]})
 
 
 @router.get("/tileMatrixSets/{tileMatrixSetId}")
 async def get_matrix_set(name: MatrixSetId, language: LanguageDep) -> Json:
     """One tile matrix set (OGC 17-083r4)."""
     found = matrix_set_called(name)
-    return _told(found.document(_title(found, language)))
+    return told(found.document(_title(found, language)))
 
 
 @router.get("/tiles")
@@ -84,7 +84,7 @@ async def get_tile_sets(
 ) -> Json:
     """The tile sets of everything the caller may see, one for each matrix set."""
     chosen = await context.selections.choose_all(viewer)
-    return _told(_tile_sets(request, f"{base_url(request)}/ogc", chosen, language))
+    return told(_tile_sets(request, f"{base_url(request)}/ogc", chosen, language))
 
 
 @router.get("/tiles/{tileMatrixSetId}")
@@ -103,7 +103,7 @@ async def get_tile_set(
         chosen = await context.selections.choose(viewer, collections)
     query = "" if collections is None else f"&collections={collections}"
     found = matrix_set_called(name)
-    return _told(_tile_set(request, f"{base_url(request)}/ogc", found, chosen, language, query))
+    return told(_tile_set(request, f"{base_url(request)}/ogc", found, chosen, language, query))
 
 
 @router.get("/collections/{layer_id}/tiles")
@@ -113,7 +113,7 @@ async def get_layer_tile_sets(
     """The tile sets of one layer, one for each matrix set."""
     chosen = await context.selections.choose(viewer, layer_id)
     own = f"{base_url(request)}/ogc/collections/{layer_id}"
-    return _told(_tile_sets(request, own, chosen, language))
+    return told(_tile_sets(request, own, chosen, language))
 
 
 @router.get("/collections/{layer_id}/tiles/{tileMatrixSetId}")
@@ -128,7 +128,7 @@ async def get_layer_tile_set(
     """The tile set of one layer in one matrix set."""
     chosen = await context.selections.choose(viewer, layer_id)
     own = f"{base_url(request)}/ogc/collections/{layer_id}"
-    return _told(_tile_set(request, own, matrix_set_called(name), chosen, language))
+    return told(_tile_set(request, own, matrix_set_called(name), chosen, language))
 
 
 def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -> Mapping[str, Any]:
@@ -140,10 +140,10 @@ def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -
                 "title": f"{title} · {one.id}",
                 "dataType": "vector",
                 "crs": one.crs,
-                "tileMatrixSetURI": one.uri or _scheme(request, one),
+                "tileMatrixSetURI": one.uri or scheme_url(request, one),
                 "links": [
                     link(f"{own}/tiles/{one.id}", "self"),
-                    link(_scheme(request, one), f"{REL}/tiling-scheme"),
+                    link(scheme_url(request, one), f"{REL}/tiling-scheme"),
                 ],
             }
             for one in MATRIX_SETS.values()
@@ -158,9 +158,9 @@ def _tile_set(
     tiles = (
         f"{own}/tiles/{matrix_set.id}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}?f=mvt&v={chosen.token}{query}"
     )
-    scheme = _scheme(request, matrix_set)
+    scheme = scheme_url(request, matrix_set)
     layers = [scope.layer for scope in chosen.selection.scopes]
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "title": f"{_titles(chosen, language)} · {matrix_set.id}",
         "dataType": "vector",
         "crs": matrix_set.crs,
@@ -175,15 +175,17 @@ def _tile_set(
     bounds = _together([layer.reach for layer in layers if layer.reach is not None])
     if bounds is not None:
         first, last = _zooms(layers, matrix_set)
-        told["boundingBox"] = _box(bounds)
-        told["tileMatrixSetLimits"] = [_limits(matrix_set, bounds, z) for z in range(first, last + 1)]
-    return told
+        described["boundingBox"] = box_document(bounds)
+        described["tileMatrixSetLimits"] = [
+            limits_document(matrix_set, bounds, z) for z in range(first, last + 1)
+        ]
+    return described
 
 
 def _layer(scope: Scope, matrix_set: MatrixSet, language: Language) -> Mapping[str, Any]:
     layer = scope.layer
     first, last = _zooms([layer], matrix_set)
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "id": layer.id,
         "title": getattr(layer.title, language),
         "dataType": "vector",
@@ -201,10 +203,10 @@ def _layer(scope: Scope, matrix_set: MatrixSet, language: Language) -> Mapping[s
         },
     }
     if layer.geometry_type in DIMENSIONS:
-        told["geometryDimension"] = DIMENSIONS[layer.geometry_type]
+        described["geometryDimension"] = DIMENSIONS[layer.geometry_type]
     if layer.bounds is not None:
-        told["boundingBox"] = _box(layer.bounds)
-    return told
+        described["boundingBox"] = box_document(layer.bounds)
+    return described
 
 
 def _zooms(layers: Sequence[Layer], matrix_set: MatrixSet) -> tuple[int, int]:
@@ -213,7 +215,8 @@ def _zooms(layers: Sequence[Layer], matrix_set: MatrixSet) -> tuple[int, int]:
     return first, max(first, DRAWN_TO_ZOOM - matrix_set.zooms_ahead)
 
 
-def _limits(matrix_set: MatrixSet, bounds: BoundingBox, z: int) -> Mapping[str, Any]:
+def limits_document(matrix_set: MatrixSet, bounds: BoundingBox, z: int) -> Mapping[str, Any]:
+    """The tiles of a zoom that touch `bounds` (17-083r4 §8.2)."""
     first_column, last_column, first_row, last_row = matrix_set.limits(matrix_set.box(bounds), z)
     return {
         "tileMatrix": str(z),
@@ -224,7 +227,8 @@ def _limits(matrix_set: MatrixSet, bounds: BoundingBox, z: int) -> Mapping[str, 
     }
 
 
-def _box(bounds: BoundingBox) -> Mapping[str, Any]:
+def box_document(bounds: BoundingBox) -> Mapping[str, Any]:
+    """`bounds` as OGC writes a box, longitude first."""
     west, south, east, north = bounds
     return {"lowerLeft": [west, south], "upperRight": [east, north], "crs": CRS84}
 
@@ -236,7 +240,8 @@ def _together(boxes: Sequence[BoundingBox]) -> BoundingBox | None:
     return BoundingBox(min(wests), min(souths), max(easts), max(norths))
 
 
-def _scheme(request: Request, matrix_set: MatrixSet) -> str:
+def scheme_url(request: Request, matrix_set: MatrixSet) -> str:
+    """Where the matrix set is described."""
     return f"{base_url(request)}/ogc/tileMatrixSets/{matrix_set.id}"
 
 
@@ -248,5 +253,6 @@ def _title(matrix_set: MatrixSet, language: Language) -> str:
     return matrix_set.title_zh if language == "zh" else matrix_set.title_en
 
 
-def _told(content: object) -> Json:
+def told(content: object) -> Json:
+    """A description as an answer, which depends on who asks and in which language."""
     return Json(content, headers={"Vary": VARY})

@@ -33,4 +33,6 @@ class ApiSettings:
     tile_store_bytes: int = DEFAULT_CAPACITY_BYTES
     archives: Path | None = None
     """Folder of tile archives that anybody may read; None: none are served."""
+    rasters: Path | None = None
+    """Folder of the files of raster layers; None: there are none."""
     version: str = "0.1.0"

@@ -15,7 +15,8 @@ from api.session import ViewerDep
 from layers.access import scopes_for
 from layers.errors import NotFound
 from themes.catalogue import known_themes, themes_of
-from themes.style import Scheme, build_style
+from themes.raster_style import Scheme
+from themes.style import build_style
 from tiles.server import MAX_LAYERS
 
 router = APIRouter(tags=["styles"])

@@ -62,7 +62,7 @@ def read_address(path: str, query: bytes) -> TileRequest:
     if found is not None:
         layers, z, x, y = found.groups()
         given = _read_query(query, ("v", "version", "datetime")) if query else {}
-        square = _square(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
+        square = square_at(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
         return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"))
     found = _OGC.fullmatch(path)
     if found is None:
@@ -72,7 +72,7 @@ def read_address(path: str, query: bytes) -> TileRequest:
             expected=[XYZ_ROUTE, LAYER_ROUTE, ALL_ROUTE],
         )
     layer, name, z, row, column = found.groups()
-    square = _square(matrix_set_called(name), int(z), int(column), int(row))
+    square = square_at(matrix_set_called(name), int(z), int(column), int(row))
     if layer is None:
         given = _read_query(query, ("f", "v", "collections", "datetime"))
         return TileRequest(ALL_ROUTE, given.get("collections"), square, _as_of(given), given.get("v"))
@@ -95,7 +95,8 @@ def matrix_set_called(name: str) -> MatrixSet:
     return found
 
 
-def _square(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+def square_at(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+    """The square of a matrix set; raises `NotFound` outside the matrix."""
     try:
         return square_in(matrix_set, z, column, row)
     except NoSuchSquare as error:

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.as_of import DATETIME_DESCRIPTION
+from api.picture_address import MAP_ROUTE as MAP_PICTURE
+from api.picture_address import MEDIA_TYPES
+from api.picture_address import XYZ_ROUTE as XYZ_PICTURE
+from api.raster_parameters import DESCRIPTIONS
 from api.tile_address import ALL_ROUTE, LAYER_ROUTE, MEDIA_TYPE, XYZ_ROUTE
 from gis.matrix_sets import MATRIX_SETS
 
@@ -34,7 +38,35 @@ _OGC_PLACE = [
 ]
 
 
-def _operation(operation_id: str, summary: str, parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+_MOMENT = _parameter(
+    "datetime", "query", "string", "不晚于该日期的最新一期 The newest not taken after: 2024, 2024-05, …"
+)
+_LOOK = [_parameter(name, "query", "string", told) for name, told in DESCRIPTIONS.items()]
+_VECTOR: Mapping[str, Any] = {
+    "200": {
+        "description": "Mapbox Vector Tile",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    },
+    "204": {"description": "空瓦片 Nothing in this square"},
+}
+_PICTURE: Mapping[str, Any] = {
+    "200": {
+        "description": "图片，无数据处透明 A picture, transparent where nothing is",
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in MEDIA_TYPES.values()
+        },
+    },
+    "503": {"description": "绘图繁忙，见 Retry-After  Too many are being drawn, see Retry-After"},
+}
+
+
+def _operation(
+    operation_id: str,
+    summary: str,
+    parameters: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, Any] = _VECTOR,
+) -> dict[str, Any]:
     problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
     return {
         "get": {
@@ -44,11 +76,7 @@ def _operation(operation_id: str, summary: str, parameters: Sequence[Mapping[str
             "description": summary,
             "parameters": list(parameters),
             "responses": {
-                "200": {
-                    "description": "Mapbox Vector Tile",
-                    "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-                },
-                "204": {"description": "空瓦片 Nothing in this square"},
+                **answers,
                 "304": {"description": "未改变 As the caller has it"},
                 "4XX": {"description": "Problem (RFC 9457)", **problem},
             },
@@ -90,5 +118,25 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _DATETIME,
             _parameter("collections", "query", "string", "图层标识 Layer ids"),
         ],
+    ),
+    XYZ_PICTURE: _operation(
+        "get_picture",
+        "一个栅格图层的图片瓦片 A picture of a raster layer",
+        [
+            _parameter("layer", "path", "string", "图层标识 Layer id"),
+            *(_parameter(name, "path", "integer", name) for name in "zxy"),
+            _parameter("format", "path", "string", "png / webp"),
+            *(_V, _VERSION, _MOMENT, *_LOOK),
+        ],
+        _PICTURE,
+    ),
+    MAP_PICTURE: _operation(
+        "get_map_tile",
+        "一个栅格图层的图片瓦片，按矩阵集 A picture of a raster layer in a matrix set",
+        [
+            _parameter("layer", "path", "string", "图层标识 Layer id"),
+            *(*_OGC_PLACE, _parameter("f", "query", "string", "png / webp"), _V, _VERSION, _MOMENT, *_LOOK),
+        ],
+        _PICTURE,
     ),
 }

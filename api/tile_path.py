@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Send
@@ -21,13 +23,12 @@ from api.tile_selection import Chosen
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
 from layers.moments import NOW
-from tiles.cache import EncodedTile
-from tiles.square import Square
 
 METHODS = "GET, HEAD, OPTIONS"
 CLIENT_LEFT = 499
 """Counted, never sent: nobody is there to receive it."""
 
+T = TypeVar("T")
 logger = logging.getLogger("onemap.requests")
 
 
@@ -75,7 +76,7 @@ class TilePath:
             return
         scope["state"]["route"] = "(tile)"
         if scope["method"] not in ("GET", "HEAD"):
-            await _answer_other_method(scope, send)
+            await answer_other_method(scope, send)
             return
         asked = read_address(scope["path"], scope["query_string"])
         scope["state"]["route"] = asked.route
@@ -90,7 +91,7 @@ class TilePath:
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:
-            tile = await _drawn_unless_client_leaves(context, chosen, asked.square, receive)
+            tile = await unless_client_leaves(context.tiles.drawn(chosen.selection, asked.square), receive)
         if tile is None:
             await send({"type": "http.response.start", "status": CLIENT_LEFT, "headers": []})
             return
@@ -121,17 +122,15 @@ async def _was_behind(context: Context, token: str | None, chosen: Chosen) -> bo
     return was_behind
 
 
-async def _drawn_unless_client_leaves(
-    context: Context, chosen: Chosen, square: Square, receive: Receive
-) -> EncodedTile | None:
-    """The tile drawn; None if the client goes away first, as one who drags the map does."""
-    drawing = asyncio.ensure_future(context.tiles.drawn(chosen.selection, square))
+async def unless_client_leaves(drawing: Coroutine[Any, Any, T], receive: Receive) -> T | None:
+    """What is drawn; None if the client goes away first, as one who drags the map does."""
+    drawn = asyncio.ensure_future(drawing)
     leaving = asyncio.ensure_future(_until_client_leaves(receive))
     try:
-        await asyncio.wait((drawing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return drawing.result() if drawing.done() else None
+        await asyncio.wait((drawn, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return drawn.result() if drawn.done() else None
     finally:
-        drawing.cancel()
+        drawn.cancel()
         leaving.cancel()
 
 
@@ -140,7 +139,8 @@ async def _until_client_leaves(receive: Receive) -> None:
         pass
 
 
-async def _answer_other_method(scope: AsgiScope, send: Send) -> None:
+async def answer_other_method(scope: AsgiScope, send: Send) -> None:
+    """What a tile says to OPTIONS; any other method is refused."""
     if scope["method"] != "OPTIONS":
         raise HTTPException(405, headers={"Allow": METHODS})
     headers = [

@@ -44,9 +44,13 @@ class Selections:
         self._kept: OrderedDict[tuple[str, AsOf, Viewer], Chosen] = OrderedDict()
 
     async def choose_all(self, viewer: Viewer, as_of: AsOf = NOW) -> Chosen:
-        """Every published layer `viewer` may see that stood then; `TooMuch` for more than fit one tile."""
+        """Every published layer with rows that `viewer` may see and that stood then; `TooMuch` for more than
+        fit one tile.
+        """
         key = ("", as_of, viewer)
-        layers = tuple(layer for layer in self._catalogue.layers() if layer.status == "published")
+        layers = tuple(
+            layer for layer in self._catalogue.layers() if layer.status == "published" and layer.has_rows
+        )
         kept = self._kept.get(key)
         if kept is not None and len(kept.layers) == len(layers) and all(map(is_, kept.layers, layers)):
             return kept

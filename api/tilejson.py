@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api.answers import Json, is_known, kept_by, unchanged
-from api.as_of import AsOfDep
-from api.context import ContextDep, LanguageDep, base_url
+from api.as_of import DATETIME_DESCRIPTION, as_of
+from api.context import Context, ContextDep, LanguageDep, base_url
+from api.picture_path import raster_token
+from api.raster_parameters import LookDep
 from api.session import ViewerDep
 from gis.squares import MAX_LATITUDE
-from layers.access import Scope
-from layers.model import BoundingBox, Field, Text
+from layers.access import Scope, Viewer
+from layers.errors import BadRequest
+from layers.model import BoundingBox, Field, Layer, RasterFile, Text
 from layers.moments import AsOf
+from layers.rasters import raster_scope
+from tiles.raster_look import Format, read_look
 from tiles.statement import tile_fields
 
 router = APIRouter(tags=["tiles"])
@@ -35,19 +40,74 @@ async def get_tilejson(
     context: ContextDep,
     viewer: ViewerDep,
     language: LanguageDep,
-    as_of: AsOfDep,
+    look: LookDep,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本 As of this version")] = None,
+    moment: Annotated[
+        str | None, Query(alias="datetime", max_length=100, description=DATETIME_DESCRIPTION)
+    ] = None,
+    form: Annotated[
+        Format | None, Query(alias="format", description="栅格图片格式 Pictures of a raster: png, webp")
+    ] = None,
 ) -> Response:
-    """TileJSON of one or several layers drawn together, as they stand or as they stood."""
-    chosen = await context.selections.choose(viewer, layers, as_of)
-    scopes = chosen.selection.scopes
-    url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{_then(as_of)}"
-    bounds = [await context.moments.bounds_at(scope.layer, scope.version) for scope in scopes]
-    answer = Json(tilejson(scopes, url, language, bounds))
+    """TileJSON of one or several layers drawn together, as they stand or as they stood, or of one raster."""
+    answer = Json(await _told(request, context, viewer, layers, look, version, moment, form, language))
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)
     answer.headers.update(kept_by(etag))
     return answer
+
+
+async def _told(
+    request: Request,
+    context: Context,
+    viewer: Viewer,
+    layers: str,
+    look: Mapping[str, str],
+    version: int | None,
+    moment: str | None,
+    form: Format | None,
+    language: str,
+) -> dict[str, Any]:
+    known = context.catalogue.known(layers)
+    if known is not None and known.kind == "raster":
+        _, raster = raster_scope(viewer, known, version=version, moment=moment)
+        read_look(raster, look)
+        said = {"v": raster_token(raster), "version": raster.version, **look}
+        url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.{form or 'png'}?{urlencode(said)}"
+        return raster_tilejson(known, raster, url, language)
+    for name, value in (*look.items(), ("format", form)):
+        if value is not None:
+            raise BadRequest(
+                f"“{name}”只用于单个栅格图层",
+                f"{name!r} is for one raster layer by itself",
+                field=name,
+                value=value,
+                expected="one raster layer",
+            )
+    then = as_of(version, moment)
+    chosen = await context.selections.choose(viewer, layers, then)
+    scopes = chosen.selection.scopes
+    url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{_then(then)}"
+    bounds = [await context.moments.bounds_at(scope.layer, scope.version) for scope in scopes]
+    return tilejson(scopes, url, language, bounds)
+
+
+def raster_tilejson(layer: Layer, raster: RasterFile, url: str, language: str) -> dict[str, Any]:
+    """TileJSON 3.0.0 of one state of a raster layer, whose pictures are at `url`."""
+    west, south, east, north = _together([raster.bounds]) or raster.bounds
+    return {
+        "tilejson": "3.0.0",
+        "name": f"{getattr(layer.title, language)} {raster.taken}",
+        "version": f"{raster.version}.0.0",
+        "scheme": "xyz",
+        "tiles": [url],
+        "minzoom": layer.min_zoom,
+        "maxzoom": layer.max_zoom,
+        "attribution": getattr(ATTRIBUTION, language),
+        "bounds": [west, south, east, north],
+        "center": [(west + east) / 2, (south + north) / 2, min(max(layer.min_zoom, 13), layer.max_zoom)],
+    }
 
 
 def tilejson(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gis.crs import route_in_frame
+from importers.deliver_raster import by_command_line
 from importers.describe import describe
 from importers.errors import BadEncoding, BadFile
 from importers.match import Matching, match, with_key
@@ -75,6 +76,9 @@ def _look(
         found: list[tuple[Source, BadEncoding | None]] = []
         for path in paths:
             sources, doubt = _opened(stack, path, options, passed_over)
+            for source in sources:
+                if source.pixels is not None:
+                    raise by_command_line(source)
             found += [(source, doubt) for source in halves(sources, layers, options)]
         for position, (source, doubt) in enumerate(found[:MOST_TABLES]):
             tell(Step(source.title, "looking", position, len(found)))

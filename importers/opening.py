@@ -15,6 +15,7 @@ from importers.read_drawing import drawing_sources
 from importers.read_network import network_sources
 from importers.read_osm import osm_sources
 from importers.read_parquet import parquet_sources
+from importers.read_raster import RASTER_SUFFIXES, raster_sources
 from importers.read_sheet import sheet_sources
 from importers.read_vector import DRIVERS, vector_sources
 from importers.source import Source
@@ -34,21 +35,23 @@ READERS: dict[str, Reader] = {
     ".inp": network_sources,
     ".dxf": drawing_sources,
     **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
+    **dict.fromkeys(RASTER_SUFFIXES, raster_sources),
 }
 """Which reader a suffix is for."""
 
 READABLE_ZH = (
     "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、GeoParquet、KML、CSV、Excel（.xlsx）、"
-    "OpenStreetMap（.osm.pbf）、EPANET/SWMM（.inp）、CAD（.dxf），可打成 .zip 或 .gz"
+    "OpenStreetMap（.osm.pbf）、EPANET/SWMM（.inp）、CAD（.dxf）、GeoTIFF，可打成 .zip 或 .gz"
 )
 READABLE_EN = (
     "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, GeoParquet, KML, CSV, Excel (.xlsx),"
-    " OpenStreetMap (.osm.pbf), EPANET and SWMM (.inp), CAD drawings (.dxf), also as .zip or .gz"
+    " OpenStreetMap (.osm.pbf), EPANET and SWMM (.inp), CAD drawings (.dxf), GeoTIFF, also as .zip or .gz"
 )
 _SIDECARS = frozenset(
-    ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml".split()  # noqa: SIM905
+    ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml"  # noqa: SIM905
+    " .tfw .tifw .ovr".split()
 )
-"""Files that belong to a Shapefile or describe a layer, and are not layers themselves."""
+"""Files that belong to a Shapefile or a GeoTIFF or describe a layer, and are not layers themselves."""
 _BESIDE = frozenset((".txt", ".json"))
 """Kinds that are data when a person names them, and mostly something else beside other files."""
 _OTHER_KINDS = {
@@ -65,8 +68,6 @@ _OTHER_KINDS = {
     ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
     ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
     ".dwg": ("AutoCAD 图形（.dwg），请另存为 DXF", "an AutoCAD drawing (.dwg); save it as DXF"),
-    ".tif": ("栅格影像（.tif），暂不支持", "a raster image (.tif), which is not read yet"),
-    ".tiff": ("栅格影像（.tiff），暂不支持", "a raster image (.tiff), which is not read yet"),
     ".gdb": ("文件地理数据库（.gdb），请导出为 GeoPackage", "a file geodatabase; export it as GeoPackage"),
     ".mdb": ("Access 数据库（.mdb），请导出为 Excel 或 GeoPackage", "an Access database; export its tables"),
 }
@@ -124,14 +125,15 @@ def _is_beside(file: Path) -> bool:
 
 
 def is_sidecar(file: Path) -> bool:
-    """True for a part of a Shapefile that is there."""
+    """True for a part of a Shapefile or GeoTIFF that is there."""
     suffix = file.suffix.lower()
     if suffix not in _SIDECARS:
         return False
-    if suffix == ".xml":
+    if suffix in (".xml", ".ovr"):
         return True
     return any(
-        s.suffix.lower() == ".shp" and s.stem.lower() == file.stem.lower() for s in file.parent.iterdir()
+        s.suffix.lower() in (".shp", *RASTER_SUFFIXES) and s.stem.lower() == file.stem.lower()
+        for s in file.parent.iterdir()
     )
 
 

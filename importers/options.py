@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gis.crs import Frame
+from layers.model import RasterMeaning
 
 Stage = Literal["passed_over", "opening", "looking", "reading", "checking", "comparing", "publishing", "done"]
 
@@ -37,6 +38,7 @@ class ImportOptions:
     has to be mended and may not be is refused.
     `title`: of a layer of its own, instead of the file's name.
     `tables`: table (`Source.title`) → any of `OF_ONE_TABLE`, said for that table instead of for all.
+    `date`: when a raster was taken, `2024`, `2024-05` or `2024-05-01`. `meaning`: what its pixels are.
     """
 
     layer_id: str | None = None
@@ -58,6 +60,8 @@ class ImportOptions:
     mend: Sequence[str] = ()
     by: str = "system"
     title: str | None = None
+    date: str | None = None
+    meaning: RasterMeaning | None = None
     note: str = ""
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import shapely
 
 from gis.crs import reproject
+from importers.deliver_raster import RasterPart, plan_raster
 from importers.derive import derivable
 from importers.describe import describe
 from importers.errors import NoMatch
@@ -56,10 +57,11 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Delivery:
-    """Parts that are published together, in one transaction; or, `readings`, stored together."""
+    """Parts that are published together, in one transaction; or, `readings`, stored together; or a raster."""
 
-    kind: Literal["layers", "readings"]
+    kind: Literal["layers", "readings", "raster"]
     parts: tuple[Part, ...] = ()
+    raster: RasterPart | None = None
     readings: tuple[tuple[Source, ReadingColumns], ...] = ()
 
     def by_layer(self) -> dict[str, list[Part]]:
@@ -80,7 +82,7 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
     chosen: list[Choice] = []
     taken: dict[str, Source] = {}
     for source in halves(sources, layers, options):
-        if options.leaves_out(source.title):
+        if source.pixels is not None or options.leaves_out(source.title):
             continue
         said = options.of(source.title)
         columns = reading_columns(source) if said.layer_id in (None, "reading") else None
@@ -103,6 +105,9 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
         groups.setdefault(together, []).append(part)
     ordered = sorted(groups, key=_rank)
     deliveries = [Delivery("layers", tuple(groups[name])) for name in ordered]
+    rasters = [plan_raster(source, layers, options, city) for source in sources if source.pixels is not None]
+    rasters.sort(key=lambda part: (part.layer.id, part.taken.value))
+    deliveries += [Delivery("raster", raster=part) for part in rasters]
     return [*deliveries, Delivery("readings", readings=tuple(readings))] if readings else deliveries
 
 
@@ -138,6 +143,14 @@ def _part(
     choice: Choice, layers: Mapping[str, Layer], options: ImportOptions, city: BoundingBox | None
 ) -> Part:
     layer = layers.get(choice.layer_id)
+    if layer is not None and not layer.has_rows:
+        raise NoMatch(
+            choice.source.title,
+            f"图层“{layer.title.zh}”（{layer.id}）是栅格图层，不能导入要素；请另给图层标识",
+            f"layer {layer.id!r} is a raster and takes no rows; give this file a layer id of its own",
+            found=choice.source.format,
+            expected="GeoTIFF",
+        )
     if layer is not None and layer.known:
         return _known(choice.source, layer, options, choice.found, city)
     return _own(choice.source, options, choice.layer_id, layers, choice.found, city)

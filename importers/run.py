@@ -23,6 +23,7 @@ from typing import NamedTuple
 from importers.by_code import located
 from importers.check.among import Among, asked
 from importers.deliver import deliver_layers
+from importers.deliver_raster import by_command_line, deliver_raster, on_top_of
 from importers.errors import BadFile, EmptyFile
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step, silent
@@ -51,15 +52,16 @@ async def import_files(
     paths: Sequence[Path],
     options: ImportOptions | None = None,
     progress: Progress | None = None,
+    rasters: Path | None = None,
 ) -> list[ImportReport]:
     """Imports files and folders; one report per table, in the order in which they were delivered.
 
-    Folders are expanded; layers that others take codes from come first, readings last. Raises a `BadFile`
-    for a file that is wrong as a whole (`facts["published"]` names what was published before it, if
-    anything), `BadRequest` for options that cannot be. Reports whose state is `refused` mean that nothing
-    of that delivery was published.
+    Folders are expanded; layers that others take codes from come first, readings last. GeoTIFFs become files
+    in the folder `rasters`. Raises a `BadFile` for a file that is wrong as a whole (`facts["published"]`
+    names what was published before it, if anything), `BadRequest` for options that cannot be. Reports whose
+    state is `refused` mean that nothing of that delivery was published.
     """
-    return await _carried_out(db, paths, options or ImportOptions(), progress or silent, None)
+    return await _carried_out(db, paths, options or ImportOptions(), progress or silent, None, rasters)
 
 
 class StagedImport(NamedTuple):
@@ -97,6 +99,7 @@ async def _carried_out(
     options: ImportOptions,
     progress: Progress,
     kept: list[Compared] | None,
+    rasters: Path | None = None,
 ) -> list[ImportReport]:
     loop = asyncio.get_running_loop()
 
@@ -118,7 +121,7 @@ async def _carried_out(
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
         lasting = options.dry_run or kept is not None
         among = Among(layers, asked(options), mending, lasting) if options.check else None
-        return await _all(db, deliveries, layers, options, progress, among, kept)
+        return await _all(db, deliveries, layers, options, progress, among, kept, rasters)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)
 
@@ -131,6 +134,7 @@ async def _all(
     progress: Progress,
     among: Among | None,
     kept: list[Compared] | None,
+    rasters: Path | None,
 ) -> list[ImportReport]:
     reports: list[ImportReport] = []
     for delivery in deliveries:
@@ -142,6 +146,11 @@ async def _all(
                     await _store_readings(db, source, columns, layers, options, progress)
                     for source, columns in delivery.readings
                 ]
+            elif delivery.raster is not None:
+                if kept is not None:
+                    raise by_command_line(delivery.raster.source)
+                part = on_top_of(delivery.raster, layers)
+                made = [await deliver_raster(db, part, rasters, options, progress)]
             else:
                 made = await deliver_layers(db, delivery, layers, options, progress, among, kept)
         except BadFile as error:

@@ -74,6 +74,26 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """What a raster file says of its grid: bands without the alpha one, types as numpy calls them.
+
+    `corner` (west, north) and `step` (to the east, to the south) are in the file's coordinates.
+    """
+
+    width: int
+    height: int
+    corner: tuple[float, float]
+    step: tuple[float, float]
+    types: tuple[str, ...]
+    titles: tuple[str, ...]
+    has_alpha: bool
+    has_palette: bool
+    nodata: float | None
+    stamp: str | None
+    """The date in the file's own tags, `YYYY-MM-DD`."""
+
+
+@dataclass(frozen=True)
 class Source:
     """One table of one file.
 
@@ -109,6 +129,8 @@ class Source:
     """The known layer its rows are for, where the reader knows (a combined pipe table taken apart)."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Column → field, where the reader knows it."""
+    pixels: Pixels | None = None
+    """Of a raster, whose one row is its outline."""
 
     @property
     def is_untyped(self) -> bool:

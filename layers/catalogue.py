@@ -25,6 +25,7 @@ from layers.errors import Conflict, NotFound, OneMapError
 from layers.model import LAYER_ID, AccessLevel, BoundingBox, Layer, Version
 from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
 from layers.origins import origins_of
+from layers.raster_json import raster_from_json
 from layers.tables import ensure_indexes, ensure_tables
 from layers.touched import REMEMBERED, Changes, read_touched
 
@@ -102,9 +103,10 @@ async def register(db: Database, layer: Layer) -> Layer:
             .values(id=layer.id, access=layer.access, **described)
             .on_conflict_do_update(index_elements=["id"], set_=described)
         )
-        await ensure_tables(connection, layer)
-        if standing is not None and standing.version > 0:
-            await ensure_indexes(connection, layer)
+        if layer.has_rows:
+            await ensure_tables(connection, layer)
+            if standing is not None and standing.version > 0:
+                await ensure_indexes(connection, layer)
         registered = await read_layer(connection, layer.id)
         await notify(connection, LAYER_CHANNEL, layer.id, registered.version)
         return registered
@@ -317,6 +319,7 @@ def _layer(row: RowMapping) -> Layer:
         generalised=None if zooms is None else (zooms[0], zooms[1]),
         origins=origins_of(row["origins"]),
         unfinished=tuple(row["unfinished"]),
+        rasters=tuple(raster_from_json(told) for told in row["rasters"]),
     )
 
 
@@ -325,6 +328,15 @@ def _says_the_same(standing: Layer, wanted: Layer) -> bool:
 
 
 def _refuse_changed_types(standing: Layer, wanted: Layer) -> None:
+    if standing.kind != wanted.kind:
+        words = {"raster": ("栅格", "a raster layer"), "rows": ("要素", "a layer of rows")}
+        is_zh, is_en = words.get(standing.kind, (standing.kind, standing.kind))
+        not_zh, not_en = words.get(wanted.kind, (wanted.kind, wanted.kind))
+        raise Conflict(
+            f"图层 {wanted.id} 是{is_zh}图层，不能改为{not_zh}图层；请另给图层标识",
+            f"layer {wanted.id!r} is {is_en}, it cannot become {not_en}; choose another layer id",
+            layer=wanted.id,
+        )
     if standing.geometry_type != wanted.geometry_type:
         raise Conflict(
             f"图层 {wanted.id} 的几何类型已是 {standing.geometry_type}，不能改为 {wanted.geometry_type}",

@@ -57,6 +57,7 @@ _LAYER_KEYS = frozenset(f.name for f in dataclasses.fields(Layer)) - {
         "unfinished",
         "origins",
         "known",
+        "rasters",
     )
 }
 _FIELD_KEYS = frozenset(f.name for f in dataclasses.fields(Field))
@@ -112,10 +113,10 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         description=_title(data, "description", where),
         source=_optional(data, "source", where),
         known=marked if known is None else known,
-        kind=_choice(data, "kind", where, get_args(LayerKind), "rows"),
         relation=_relation(data, where),
         recognise_by=_texts(data, "recognise_by", where),
         topology=_topology(data, where),
+        kind=_choice(data, "kind", where, get_args(LayerKind), "rows"),
     )
     check(layer, where=where)
     return layer
@@ -160,6 +161,8 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         raise _bad(where, "min_zoom", layer.min_zoom, f"at most max_zoom, {layer.max_zoom}")
     if (layer.kind == "registered") != (layer.relation is not None):
         raise _bad(where, "relation", layer.relation, "the table of a registered layer, and of no other")
+    if layer.kind == "raster" and layer.fields:
+        raise _bad(where, "fields", layer.fields[0].name, "none: a raster layer has no rows")
     if len(layer.fields) > MAX_FIELDS:
         raise _bad(where, "fields", len(layer.fields), f"at most {MAX_FIELDS} fields")
     seen: dict[str, str] = {}

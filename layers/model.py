@@ -18,8 +18,11 @@ AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
 Unfinished = Literal["indexes", "copy"]
-LayerKind = Literal["rows", "registered"]
-"""`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is."""
+LayerKind = Literal["rows", "registered", "raster"]
+"""`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is;
+`raster`: pictures or values on a grid of pixels, in files."""
+RasterMeaning = Literal["image", "elevation", "classes", "values"]
+"""A picture of the ground, heights in metres, codes with colours, or any other measured value."""
 KeyType = Literal["integer", "number", "uuid", "text", "char"]
 Reading = Literal["as is", "as text", "as list", "as integer", "as number", "as time", "in zone"]
 
@@ -73,6 +76,41 @@ class Field:
     in_tiles: bool = False
     source: str | None = None
     """The standard and clause the field comes from."""
+
+
+class RasterBand(NamedTuple):
+    """One band of a raster. `least` and `most` are its range; `low` and `high` leave out the outer 2 %.
+
+    The four are None for a band without a single value. `type` as numpy calls it: `uint8`, `float32`, ….
+    """
+
+    title: str
+    type: str
+    least: float | None
+    low: float | None
+    high: float | None
+    most: float | None
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """One published state of a raster layer: a file, and the date on which the ground looked so.
+
+    `name` is relative to the folder of rasters. `taken` is a year, a month or a day (`2024`, `2024-05`,
+    `2024-05-01`). `pixel_m` is the side of a pixel on the ground. `crs` is what the file's grid is in.
+    """
+
+    version: int
+    name: str
+    taken: str
+    meaning: RasterMeaning
+    width: int
+    height: int
+    pixel_m: float
+    crs: str
+    bands: tuple[RasterBand, ...]
+    bounds: BoundingBox
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +174,8 @@ class Layer:
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
     `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
     `version` is 0 before anything was published. `bounds` is None while empty. A registered layer has a
-    `relation` and no versions to go back to: its `version` counts up when its rows may have changed.
+    `relation` and no versions to go back to: its `version` counts up when its rows may have changed. A raster
+    layer has no fields and no rows.
     """
 
     id: str
@@ -175,6 +214,8 @@ class Layer:
     """What is still being made of a version that stands (`layers.finish`)."""
     topology: Mapping[TopologyRule, FindingSeverity] = field(default_factory=dict)
     """What the quality check asks of the shapes among each other, and how grave it is if it does not hold."""
+    rasters: tuple[RasterFile, ...] = ()
+    """Of a raster layer: what was published, by version."""
 
     def field(self, name: str) -> Field | None:
         """The field called `name`, or None."""
@@ -185,6 +226,11 @@ class Layer:
         """A box that no row is drawn outside of: `bounds`, or of a registered layer, whose rows change
         without a word, all that its coordinate system serves."""
         return self.bounds if self.relation is None else self.relation.domain
+
+    @property
+    def has_rows(self) -> bool:
+        """False for a layer of pixels: it is left out wherever rows are asked for without naming layers."""
+        return self.kind != "raster"
 
     @property
     def field_names(self) -> tuple[str, ...]:

@@ -178,6 +178,13 @@ async def roll_back(
     async with db.begin(timeout_ms=0) as connection:
         layer = await lock_layer(connection, layer_id)
         refuse_registered(layer)
+        if not layer.has_rows:
+            raise Conflict(
+                f"图层“{layer.title.zh}”是栅格图层，各期并存，无需回退；取图时用 version 或 datetime 指定",
+                f"layer {layer_id!r} is a raster: all its versions stand side by side and there is nothing to"
+                " roll back; name one by `version` or `datetime`",
+                layer=layer_id,
+            )
         if not 1 <= number <= layer.version:
             raise NotFound(
                 f"图层“{layer.title.zh}”没有版本 {number}",

@@ -43,11 +43,13 @@ OWN_COLUMNS = ("_fid", "_key", "_geom", "_geom_3857")
 def rows(scope: Scope, *, fields: Sequence[str] | None = None) -> Select[Any]:
     """The scoped rows: `_fid`, `_key`, `_geom` (EPSG:4490), `_geom_3857`, then `fields`.
 
-    `fields` None: every field the scope lets out. Raises `BadRequest` for a field it does not. At the
-    current version only the current rows are read; at an older one current and past rows together. Of a
-    registered layer they are those of the user's own table; `meets_box_of`, `has_key` and `order_of` ask in
-    such a way that the table's own indexes serve.
+    `fields` None: every field the scope lets out. Raises `BadRequest` for a field it does not, and for a
+    raster layer. At the current version only the current rows are read; at an older one current and past rows
+    together. Of a registered layer they are those of the user's own table; `meets_box_of`, `has_key` and
+    `order_of` ask in such a way that the table's own indexes serve.
     """
+    if not scope.layer.has_rows:
+        raise _no_rows(scope.layer)
     chosen = scope.fields if fields is None else tuple(dict.fromkeys(fields))
     for name in chosen:
         require_field(scope, name)
@@ -123,6 +125,19 @@ def comes_after_key(scope: Scope, table: FromClause, key: str) -> ColumnElement[
     """
     value = key_value(relation_of(scope.layer), key)
     return None if value is None else table.c[KEY_COLUMN] > value
+
+
+def _no_rows(layer: Layer) -> BadRequest:
+    return BadRequest(
+        f"图层“{layer.title.zh}”是栅格图层，没有要素；请用 /tiles/{layer.id}/{{z}}/{{x}}/{{y}}.png 取图，"
+        f"或 /api/v1/layers/{layer.id}/value 取某点的值",
+        f"layer {layer.id!r} is a raster and has no features: ask for"
+        f" /tiles/{layer.id}/{{z}}/{{x}}/{{y}}.png, or for the value of a place at"
+        f" /api/v1/layers/{layer.id}/value",
+        field="layer",
+        value=layer.id,
+        expected="a layer with rows",
+    )
 
 
 def require_field(scope: Scope, name: str) -> None:

@@ -77,6 +77,7 @@ layer = Table(
         server_default=text("'{}'"),
         comment="what is still to be made: indexes, copy",
     ),
+    Column("rasters", JSONB, nullable=False, server_default=text("'[]'"), comment="of a raster layer: files"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),
     CheckConstraint("status IN ('empty', 'published', 'withdrawn')", name="status"),

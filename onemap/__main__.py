@@ -137,6 +137,15 @@ def import_(
         bool, typer.Option("--dry-run", help="Report only, publish nothing. 只检查。")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Write the reports as JSON. 报告文件。")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="When a raster was taken: 2024, 2024-05, 2024-05-01. 栅格日期。")
+    ] = None,
+    meaning: Annotated[
+        str | None, typer.Option(help="A raster's pixels: image, elevation, classes, values. 栅格内容。")
+    ] = None,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="It may lie outside the city. 允许在本市以外。")
+    ] = False,
 ) -> None:
     """Import files as layers, all or nothing, with a report. 导入数据。"""
     from onemap.importing import run
@@ -147,6 +156,7 @@ def import_(
         "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
         "within": tuple(within or ()), "removes": removes,
+        "date": date, "meaning": meaning, "anywhere": anywhere,
     }  # fmt: skip
     if not run(settings_of(context), paths, options, report):
         raise SystemExit(IMPORT_REFUSED)

@@ -21,7 +21,7 @@ def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], r
     """Imports `paths`; False if anything was refused. Prints and writes the reports."""
     with serve.database(settings) as url:
         said = ImportOptions(**options, systems=settings.local_systems_file)
-        reports = asyncio.run(_import(url, paths, said))
+        reports = asyncio.run(_import(url, paths, said, settings.rasters))
     for one in reports:
         out.print(one.text(language()), markup=False)
     if report is not None:
@@ -29,7 +29,9 @@ def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], r
     return not any(one.is_refused for one in reports)
 
 
-async def _import(url: str, paths: Sequence[Path], options: ImportOptions) -> list[ImportReport]:
+async def _import(
+    url: str, paths: Sequence[Path], options: ImportOptions, rasters: Path
+) -> list[ImportReport]:
     async with Database(url) as database:
         with Bars() as bars:
-            return await import_files(database, paths, options, bars.importing)
+            return await import_files(database, paths, options, bars.importing, rasters)

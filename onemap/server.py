@@ -62,4 +62,5 @@ def api_settings(settings: Settings) -> ApiSettings:
         archives=settings.archives,
         tile_store=None if settings.database_url is None else settings.tile_store(settings.database_url),
         tile_store_bytes=settings.tiles_on_disk_mb * 2**20,
+        rasters=settings.rasters,
     )

@@ -75,6 +75,11 @@ class Settings:
         """The file in which the operator keeps city-local coordinate systems, there or not."""
         return self.local_systems or self.home / "local_systems.toml"
 
+    @property
+    def rasters(self) -> Path:
+        """Folder of the files of raster layers."""
+        return self.home / "rasters"
+
     def __repr__(self) -> str:
         shown = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "database_url"}
         return f"Settings({shown}, database_url={'<hidden>' if self.database_url else None})"

@@ -11,13 +11,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 from zlib import crc32
 
 from layers.model import BoundingBox, Layer
 from themes.catalogue import Theme
+from themes.raster_style import Scheme, draw_raster
 
-Scheme = Literal["light", "dark"]
 Drawing = Mapping[str, Any]
 """`layers`, `palette` and `legend` of one layer, as in its style file."""
 
@@ -42,15 +42,22 @@ def build_style(
 ) -> dict[str, Any]:
     """A MapLibre style (version 8) of `themes`, of those of their layers that are in `layers`.
 
-    One tile source for each theme, at `tiles_url(layer ids)` (a TileJSON address); more where a theme has
-    more layers than one tile takes. A layer in two themes is drawn once, from the first. A style layer's
-    `metadata` says its layer (`onemap:layer`), its theme and its order; the style's says each layer's legend.
+    A raster layer has sources of its own. For all others one tile source for each theme, at
+    `tiles_url(layer ids)` (a TileJSON address); more where a theme has more layers than one tile takes. A
+    layer in two themes is drawn once, from the first. A style layer's `metadata` says its layer
+    (`onemap:layer`), its theme and its order; the style's says each layer's legend.
     """
     sources: dict[str, Any] = {}
     drawn: list[dict[str, Any]] = []
     legends: dict[str, Any] = {}
     for theme in themes:
-        shown = [i for i in theme.layers if i in layers and i not in legends]
+        for layer in (layers[i] for i in theme.layers if i in layers and i not in legends):
+            if layer.kind == "raster" and layer.rasters:
+                of_pixels = draw_raster(layer, theme.id, scheme, tiles_url([layer.id]))
+                sources |= of_pixels.sources
+                drawn += of_pixels.layers
+                legends[layer.id] = []
+        shown = [i for i in theme.layers if i in layers and layers[i].has_rows and i not in legends]
         for start in range(0, len(shown), most_in_a_tile):
             together = shown[start : start + most_in_a_tile]
             source = theme.id if start == 0 else f"{theme.id}-{start}"

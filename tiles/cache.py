@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 DEFAULT_CAPACITY_BYTES = 256 * 2**20
 ENTRY_BYTES = 512
@@ -48,6 +48,11 @@ class EncodedTile:
         """Bytes it takes in memory, about."""
         return len(self.body_gzip) + ENTRY_BYTES
 
+    @property
+    def is_passing(self) -> bool:
+        """True if it lacks a layer that may be there the next time."""
+        return bool(self.unavailable)
+
     def identity(self) -> bytes:
         """The tile uncompressed, for the rare client that does not take gzip."""
         return gzip.decompress(self.body_gzip) if self.body_gzip else b""
@@ -67,13 +72,29 @@ def encode(content: bytes, left_out: Mapping[str, int], merged: Mapping[str, int
     return EncodedTile(body, tag, left_out, merged)
 
 
-class TileCache:
+class Kept(Protocol):
+    """Something that says how many bytes it takes, of which versions it is, and whether it is not to stay."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def versions(self) -> tuple[int, ...]: ...
+
+    @property
+    def is_passing(self) -> bool: ...
+
+
+T = TypeVar("T", bound=Kept)
+
+
+class TileCache(Generic[T]):
     """Tiles by key, at most `capacity_bytes` of them."""
 
     def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
         self.capacity_bytes = capacity_bytes
         self.size_bytes = 0
-        self._tiles: OrderedDict[Hashable, EncodedTile] = OrderedDict()
+        self._tiles: OrderedDict[Hashable, T] = OrderedDict()
         self._drawing: dict[_Flight, _Drawing] = {}
 
     def __repr__(self) -> str:
@@ -82,17 +103,17 @@ class TileCache:
     def __len__(self) -> int:
         return len(self._tiles)
 
-    def get(self, key: Hashable) -> EncodedTile | None:
+    def get(self, key: Hashable) -> T | None:
         """The kept tile, which becomes the latest used one."""
         found = self._tiles.get(key)
         if found is not None:
             self._tiles.move_to_end(key)
         return found
 
-    def put(self, key: Hashable, tile: EncodedTile) -> None:
+    def put(self, key: Hashable, tile: T) -> None:
         """Keeps `tile`; others leave until everything fits. One above the capacity is not kept."""
         self._forget(key)
-        if tile.size > self.capacity_bytes or tile.unavailable:
+        if tile.size > self.capacity_bytes or tile.is_passing:
             return
         self._tiles[key] = tile
         self.size_bytes += tile.size
@@ -103,9 +124,9 @@ class TileCache:
     async def get_or_draw(
         self,
         key: Hashable,
-        draw: Callable[[], Awaitable[EncodedTile]],
+        draw: Callable[[], Awaitable[T]],
         versions: tuple[int, ...] = (),
-    ) -> EncodedTile:
+    ) -> T:
         """The tile kept for `versions`, or the one `draw` makes; of those who wait at once, one draws.
 
         Who stops waiting does not disturb the others; when nobody waits any more the drawing is cancelled.
@@ -129,7 +150,7 @@ class TileCache:
                     del self._drawing[flight]
                 drawing.task.cancel()
 
-    async def _draw(self, flight: _Flight, draw: Callable[[], Awaitable[EncodedTile]]) -> EncodedTile:
+    async def _draw(self, flight: _Flight, draw: Callable[[], Awaitable[T]]) -> T:
         this = asyncio.current_task()
         try:
             tile = await draw()

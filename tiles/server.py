@@ -123,13 +123,13 @@ class TileServer:
         db: Database,
         catalogue: Catalogue,
         *,
-        cache: TileCache | None = None,
+        cache: TileCache[EncodedTile] | None = None,
         store: TileStore | None = None,
     ) -> None:
         self._db = db
         self._catalogue = catalogue
         self._store = store
-        self.cache = cache or TileCache()
+        self.cache: TileCache[EncodedTile] = cache or TileCache()
         self._statements: OrderedDict[tuple[str, Frame, tuple[Band | None, ...]], DrawStatement] = (
             OrderedDict()
         )

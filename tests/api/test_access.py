@@ -118,6 +118,15 @@ is theirs."""
 COMPARES = {"GET /api/v1/layers/{layer_id}/compare"}
 """Gives rows where versions differ; `test_imports.py` holds that it gives each only what is theirs."""
 
+GIVES_PIXELS = {
+    "GET /tiles/{layer}/{z}/{x}/{y}.{format}",
+    "GET /ogc/collections/{layer}/map/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
+    "GET /ogc/collections/{layer_id}/map/tiles",
+    "GET /ogc/collections/{layer_id}/map/tiles/{tileMatrixSetId}",
+    "GET /api/v1/layers/{layer_id}/value",
+}
+"""Of raster layers; `test_rasters.py` holds that they are closed to who may not see the layer."""
+
 FOR_PUBLISHERS = {
     "POST /api/v1/uploads",
     "GET /api/v1/uploads/{upload_id}",
@@ -349,7 +358,7 @@ async def test_a_row_of_another_district_looks_like_none(city_client: httpx.Asyn
 
 
 async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
-    listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | FOR_PUBLISHERS | FOR_ADMINS
+    listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | GIVES_PIXELS | FOR_PUBLISHERS | FOR_ADMINS
     assert not await operations(city_client) - listed
 
 

@@ -6,13 +6,13 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from api import documents
+from api import documents, health
 from tests.api.conftest import City
 
 PLACE = "lon=116.49&lat=31.74"
 
 PROMISED: list[tuple[str, type[BaseModel]]] = [
-    ("/about", documents.AboutDocument),
+    ("/about", health.AboutDocument),
     ("/api/v1/me", documents.AccountDocument),
     ("/api/v1/layers", documents.LayersDocument),
     ("/api/v1/layers/unit_grid", documents.LayerDocument),

@@ -35,6 +35,8 @@ DOORS: dict[str, set[str]] = {
     "morecantile": {"gis"},
     "pyogrio": {"importers", "sample_data"},
     "openpyxl": {"importers", "sample_data"},
+    "rasterio": {"importers", "tiles", "sample_data"},
+    "rio_tiler": {"tiles"},
     "rtree": {"grid"},
     "fastapi": {"api"},
     "starlette": {"api"},

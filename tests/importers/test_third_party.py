@@ -15,11 +15,12 @@ import pytest
 import shapely
 
 from gis.measures import area_m2
-from importers.errors import BadCoordinates, NoGeometry, UnknownKind, UnknownPlace
+from importers.errors import BadCoordinates, NoGeometry, UnknownPlace
 from importers.options import ImportOptions
 from importers.report import ImportReport
 from importers.run import import_files
 from layers.access import SYSTEM, scope_for
+from layers.catalogue import get_layer
 from layers.db import Database
 from layers.query import FeatureQuery, features
 from tests.importers.published import layer_of, rows_of, state_of
@@ -204,9 +205,20 @@ async def test_coordinates_that_are_strings_are_refused_and_short_rings_named(da
     assert await state_of(database) == before
 
 
-async def test_a_raster_is_not_read_and_that_is_said(database: Database) -> None:
-    with pytest.raises(UnknownKind, match="Shapefile"):
-        await run(database, "8_raster/cog_uint16.tif")
+@pytest.mark.parametrize(
+    "name", ["cog_uint16.tif", "ky4_dem.tif", "porto_alegre_dem.tif", "sentinel2_tci_cog.tif"]
+)
+async def test_rasters_of_other_places_are_read_where_that_is_allowed(
+    database: Database, tmp_path: Path, name: str
+) -> None:
+    path = DATA / "8_raster" / name
+    options = ImportOptions(anywhere=True)
+    (report,) = await import_files(database, [path], options, rasters=tmp_path)
+    assert report.state == "published"
+    (raster,) = (await get_layer(database, report.layer_id)).rasters
+    assert (raster.meaning == "elevation") == ("dem" in name)
+    assert all(band.least is not None for band in raster.bands)
+    assert (tmp_path / raster.name).stat().st_size == raster.size_bytes
 
 
 async def test_requests_lie_in_the_ward_they_name_as_their_publisher_states(database: Database) -> None:

@@ -10,7 +10,8 @@ import pytest
 from layers.catalogue import known_layers
 from layers.model import GeometryType, Layer, Text
 from themes.catalogue import known_themes, themes_of
-from themes.style import KNOWN, Scheme, build_style, drawing_of
+from themes.raster_style import Scheme
+from themes.style import KNOWN, build_style, drawing_of
 
 LAYERS = {layer.id: layer for layer in known_layers()}
 
