@@ -20,10 +20,9 @@ from ezdxf.entities.insert import Insert
 from ezdxf.entities.mline import MLine
 from ezdxf.entities.mtext import MText
 from ezdxf.entities.text import Text
-from ezdxf.lldxf.const import DXFError
 from ezdxf.math import Vec3
 
-from importers.drawing_shapes import FLAT, Degenerate, Shape, shape_of
+from importers.drawing_shapes import FAULTS, FLAT, Degenerate, Shape, shape_of
 
 Family = Literal["points", "lines", "areas", "texts"]
 
@@ -145,7 +144,7 @@ class Walk:
             self.seen.exploded += 1
             try:
                 yield from self._all(one.virtual_entities(skipped_entity_callback=self._skip), inner)
-            except (DXFError, ZeroDivisionError, ValueError, ArithmeticError):
+            except FAULTS:
                 self.seen.lost_blocks[name] += 1
 
     def _skip(self, entity: DXFGraphic, reason: str) -> None:
@@ -155,7 +154,7 @@ class Walk:
         """The one piece of an entity, or none if it draws nothing."""
         try:
             found = shape if shape is not None else shape_of(entity, self._tolerance)
-        except (Degenerate, DXFError, ValueError, ArithmeticError, IndexError):
+        except (Degenerate, *FAULTS):
             self.seen.degenerate += 1
             return
         if shape is not None and not shapely.is_valid(found.geometry):

@@ -6,6 +6,7 @@ Coordinates are the drawing's own (world, x before y, its own unit); heights are
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from ezdxf.entities.dxfgfx import DXFGraphic
 from ezdxf.entities.lwpolyline import LWPolyline
 from ezdxf.entities.polygon import DXFPolygon
 from ezdxf.entities.polyline import Polyline
+from ezdxf.lldxf.const import DXFError
 from ezdxf.math import OCS, Vec2, Vec3, bulge_to_arc
 
 CURVES = frozenset(("ARC", "CIRCLE", "ELLIPSE", "SPLINE", "HELIX"))
@@ -24,6 +26,13 @@ FLAT = frozenset(("POINT", "LINE", "LWPOLYLINE", "POLYLINE", "HATCH", "MPOLYGON"
 """Entity types that have a shape on a map."""
 MAX_VERTICES = 2_000_000
 """Vertices of one entity; a circle of 40,000 km kept to a centimetre has a million."""
+FAULTS = (
+    DXFError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError,
+    RecursionError, struct.error,
+)  # fmt: skip
+"""What ezdxf raises for a drawing that is damaged: it trusts much of what a file says."""
+_FINEST = 1e-9
+"""Of its reach, how near a curve is followed at best: a centimetre in 10,000 km."""
 _SAME = 1e-9
 """Ends of a curve nearer than this share of its size are one."""
 
@@ -170,6 +179,10 @@ def _curve(entity: DXFGraphic, tolerance: float) -> Shape:
         if not radius > 0 or not math.isfinite(radius):
             raise Degenerate
         tolerance = max(min(tolerance, radius / 4), radius * 1e-10)
+    elif entity.dxftype() == "ELLIPSE":
+        tolerance = _within_reason(tolerance, [Vec3(), Vec3(entity.dxf.major_axis)])
+    else:
+        tolerance = _within_reason(tolerance, entity.construction_tool().control_points)  # type: ignore[attr-defined]
     places = [Vec3(p) for p in entity.flattening(tolerance)]  # type: ignore[attr-defined]
     _check_finite(places)
     if len(places) < 2:
@@ -179,6 +192,17 @@ def _curve(entity: DXFGraphic, tolerance: float) -> Shape:
     if closed:
         places[-1] = places[0]
     return _path(places, closed=closed)
+
+
+def _within_reason(tolerance: float, places: Sequence[Vec3]) -> float:
+    """The tolerance, or what a curve that reaches around the earth and farther can keep to.
+
+    A control point that is wrong by a power of ten would be flattened for ever. Raises `Degenerate` where one
+    is no number.
+    """
+    _check_finite(places)
+    reach = max((p.distance(places[0]) for p in places), default=0.0)
+    return max(tolerance, reach * _FINEST)
 
 
 def _hatch(entity: DXFPolygon, tolerance: float) -> Shape:
@@ -229,5 +253,10 @@ def _edges(boundary: EdgePath, tolerance: float) -> Iterator[list[Vec2]]:
         elif isinstance(edge, ArcEdge):
             sagitta = max(min(tolerance, edge.radius / 4), edge.radius * 1e-10)
             yield [Vec2(p) for p in edge.construction_tool().flattening(sagitta)]
-        elif isinstance(edge, (EllipseEdge, SplineEdge)):
-            yield [Vec2(p) for p in edge.construction_tool().flattening(tolerance)]
+        elif isinstance(edge, EllipseEdge):
+            reach = _within_reason(tolerance, [Vec3(), Vec3(edge.major_axis)])
+            yield [Vec2(p) for p in edge.construction_tool().flattening(reach)]
+        elif isinstance(edge, SplineEdge):
+            curve = edge.construction_tool()
+            reach = _within_reason(tolerance, curve.control_points)
+            yield [Vec2(p) for p in curve.flattening(reach)]

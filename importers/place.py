@@ -105,7 +105,9 @@ def _in_frame(source: Source, frame: Frame | None) -> Source:
 
 
 def first_places(source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One coordinate pair, as it stands in the file, of each of the first shapes."""
+    """One coordinate pair, as it stands in the file, of each of the first shapes, or those it brings."""
+    if source.sample is not None:
+        return source.sample
     for chunk in source.read(SAMPLE):
         if chunk.geometry is None or not len(chunk):
             continue

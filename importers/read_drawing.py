@@ -8,9 +8,11 @@ bounded.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,17 +23,22 @@ import shapely
 from ezdxf import recover
 from ezdxf.document import Drawing
 from ezdxf.filemanagement import readfile
-from ezdxf.lldxf.const import DXFError
 from numpy.typing import NDArray
 
 from gis.crs import guess_gauss, read_crs
 from gis.errors import UnknownCrs
 from importers.drawing_entities import MAX_PIECES, Family, Piece, Seen, TooMuch, Walk
+from importers.drawing_shapes import FAULTS
 from importers.encoding import find_encoding, known_encoding
 from importers.errors import BadEncoding, BadFile, BadTable, EmptyFile, NotWhatItSays, Truncated, Unreadable
 from importers.options import ImportOptions
 from importers.place import are_chinese_degrees
+from importers.shaped import SAMPLE
 from importers.source import Chunk, Found, Geometries, Note, Source
+
+logging.getLogger("ezdxf").addHandler(logging.NullHandler())
+logging.getLogger("ezdxf").propagate = False
+# what it says of each damaged tag is for its authors; a person is told by the report
 
 MAX_BYTES = 100 * 1024**2
 """Of one drawing: in memory it takes some twelve times as much (measured), and 1.5 GB is what there is."""
@@ -99,10 +106,13 @@ def drawing_sources(path: Path, file: str, options: ImportOptions) -> list[Sourc
         )
     encoding = _encoding(path, file, options)
     document, notes = _document(path, file, encoding)
-    scale = _scale(document, options)
-    walk = Walk(document, TOLERANCE_M / scale.metre / scale.factor)
     try:
+        scale = _scale(document, options)
+        walk = Walk(document, TOLERANCE_M / scale.metre / scale.factor)
         pieces = list(walk.pieces())
+        notes += [scale.note, *_noticed(walk.seen, document)]
+    except FAULTS as error:
+        raise _unreadable(file, error) from error
     except TooMuch:
         raise Unreadable(
             file,
@@ -112,7 +122,6 @@ def drawing_sources(path: Path, file: str, options: ImportOptions) -> list[Sourc
             found=f"more than {MAX_PIECES} entities",
             expected=f"at most {MAX_PIECES}",
         ) from None
-    notes += [scale.note, *_noticed(walk.seen, document)]
     return _sources(path, file, options, pieces, scale, encoding, tuple(notes))
 
 
@@ -147,7 +156,18 @@ def _sources(
             expected=options.table,
         )
     wanted = there if options.table is None else [f for f in there if f == options.table]
-    return [_source(path, file, f, _table(f, groups[f], scale), encoding, notes) for f in wanted]
+    sample = _first_places(pieces, scale)
+    return [
+        replace(_source(path, file, f, _table(f, groups[f], scale), encoding, notes), sample=sample)
+        for f in wanted
+    ]
+
+
+def _first_places(pieces: Sequence[Piece], scale: _Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A place of each piece: the tables of a drawing lie in one reference system, strays and all."""
+    step = max(1, len(pieces) // SAMPLE)
+    places = np.array([shapely.get_coordinates(p.geometry)[0] for p in pieces[::step]], dtype=np.float64)
+    return places[:, 0] * scale.factor, places[:, 1] * scale.factor
 
 
 def _source(
@@ -291,11 +311,11 @@ def _document(path: Path, file: str, encoding: Found) -> tuple[Drawing, list[Not
     """The drawing, mended where its structure is broken; raises `Unreadable` beyond that."""
     try:
         return readfile(path, encoding=encoding.value), []
-    except (DXFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except FAULTS:
         pass  # a second, more patient reader follows
     try:
         document, auditor = recover.readfile(path)
-    except (DXFError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except FAULTS as error:
         raise _unreadable(file, error) from error
     count = len(auditor.fixes) + len(auditor.errors)
     note = Note(

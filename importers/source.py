@@ -114,6 +114,10 @@ class Source:
     encoding: Found | None = None
     crs: CRS | None = None
     crs_found: Found | None = None
+    sample: tuple[NDArray[np.float64], NDArray[np.float64]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    """Coordinates by which all tables of a file are placed together; None: each by its own."""
     route: Route | None = None
     """How its coordinates come to CGCS2000, where that is more than its `crs` says (a local system)."""
     frame: Frame | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 import shapely
 from ezdxf.document import Drawing
 
+from gis.crs import read_crs
 from importers import drawing_entities, read_drawing
-from importers.errors import BadTable, EmptyFile, NotWhatItSays, Truncated, UnknownPlace, Unreadable
+from importers.errors import BadFile, BadTable, EmptyFile, NotWhatItSays, Truncated, UnknownPlace, Unreadable
 from importers.options import ImportOptions
 from importers.place import placed
 from importers.run import import_files
@@ -295,6 +297,42 @@ def test_a_drawing_in_a_plane_of_its_own_is_not_taken_for_degrees(tmp_path: Path
     (source,) = sources(drawing(tmp_path / "a.dxf", lambda space, _: space.add_point((12.5, 8.0))))
     with pytest.raises(UnknownPlace, match="crs"):
         placed(source, ImportOptions())
+
+
+def test_the_tables_of_a_drawing_are_placed_together_though_one_holds_a_stray(tmp_path: Path) -> None:
+    def draw(space: Any, document: Drawing) -> None:
+        for i in range(99):
+            space.add_point((E0 + i, N0))
+        space.add_text("图例").set_placement((0, 0))
+
+    found = sources(drawing(tmp_path / "a.dxf", draw))
+    assert [placed(source, ImportOptions()).crs for source in found] == [read_crs(4527), read_crs(4527)]
+
+
+def test_a_control_point_that_is_out_by_a_power_of_ten_is_not_followed_for_ever(tmp_path: Path) -> None:
+    def draw(space: Any, document: Drawing) -> None:
+        space.add_open_spline([(E0, N0), (1e15, -1e15), (E0 + 5, N0 + 9), (E0 + 9, N0)])
+
+    (line,) = table(sources(drawing(tmp_path / "a.dxf", draw)), "lines")
+    assert len(line["shape"].coords) < 200_000
+
+
+@pytest.mark.parametrize("version", ["R12", "R2000", "R2018"])
+def test_damage_anywhere_is_refused_or_read_and_never_crashes(tmp_path: Path, version: str) -> None:
+    def draw(space: Any, document: Drawing) -> None:
+        document.blocks.new("井").add_circle((0, 0), 1)
+        space.add_blockref("井", (E0, N0), dxfattribs={"xscale": 2, "yscale": 3})
+        space.add_text("道路").set_placement((E0, N0))
+        space.add_polyline2d([(E0, N0), (E0 + 9, N0)])
+
+    path = drawing(tmp_path / "a.dxf", draw, version)
+    lines = path.read_bytes().split(b"\n")
+    entities = next(i for i, line in enumerate(lines) if line.strip() == b"ENTITIES")
+    for position in range(entities, min(entities + 120, len(lines) - 3), 7):
+        for wrong in (b"nan", b"-1e400", b"", b"99999999999999999999", b"\xff"):
+            path.write_bytes(b"\n".join([*lines[:position], wrong, *lines[position + 1 :]]))
+            with contextlib.suppress(BadFile):
+                sources(path)
 
 
 def test_a_mirrored_polyline_lies_where_it_is_drawn(tmp_path: Path) -> None:
