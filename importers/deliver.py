@@ -66,6 +66,7 @@ class _Outcome:
     finishing: asyncio.Task[CheckReport] | None = None
     """The end of the check, which goes on in a thread while the rows are completed in the database."""
     check: CheckReport | None = None
+    stopped_by: tuple[str, ...] = ()
     staged: Staged | None = None
     difference: Difference | None = None
     version: int | None = None
@@ -148,10 +149,11 @@ async def _staged(
     if outcome.finishing is not None:
         outcome.check = outcome.finishing.result()
     gone = tuple(key for work in outcome.works for key in work.gone)
-    stopped = outcome.inspection is not None and outcome.inspection.late and not options.allow_refused
+    if outcome.inspection is not None and not options.allow_refused:
+        outcome.stopped_by = tuple(outcome.inspection.late)
     if staged is None:
         return None
-    if stopped or (staged.count == 0 and not gone):
+    if outcome.stopped_by or (staged.count == 0 and not gone):
         await discard(db, staged)
         return None
     return replace(staged, removes=gone)
@@ -369,7 +371,7 @@ def _report(work: _Work, outcome: _Outcome) -> ImportReport:
         run_id=None if work.run_id is None else str(work.run_id),
         is_new_layer=outcome.is_new,
         check=outcome.check if work is outcome.works[0] else None,
-        stopped_by=tuple(outcome.inspection.late) if outcome.inspection is not None else (),
+        stopped_by=outcome.stopped_by,
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from gis.crs import Route
-from importers.check.report import CheckReport
+from importers.check.report import CheckReport, summary_lines
 from importers.rules import RULES, TOLD_BY, Severity, rule
 from importers.source import ROW_WORDS, Found, RowWord
 from layers.errors import OneMapError
+from layers.mendings import ALWAYS
 from layers.model import Difference, Origin, Text
 
 State = Literal["published", "unchanged", "refused", "dry_run", "stored", "staged"]
@@ -161,8 +162,8 @@ class ImportReport:
         """Rows × rules of a severity."""
         return sum(c.rows for c in self.counts if c.severity == severity)
 
-    def to_json(self) -> dict[str, Any]:
-        """The report as JSON values."""
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """The report as JSON values; `whole`: with the check's findings and what stood before mending."""
         difference = self.difference
         return {
             "file": self.file,
@@ -201,7 +202,7 @@ class ImportReport:
             "version": self.version,
             "seconds": round(self.seconds, 3),
             "provenance": self.provenance,
-            "check": None if self.check is None else self.check.summary(),
+            "check": None if self.check is None else self.check.to_json() if whole else self.check.summary(),
             "stopped_by": list(self.stopped_by),
         }
 
@@ -261,8 +262,21 @@ def _lines(report: ImportReport, *, zh: bool) -> list[str]:
             else f"  added {d.added}, changed {d.changed}, removed {d.removed}, unchanged {d.unchanged}"
         )
     lines += _evidence(report, zh=zh)
+    told = {tally.rule.id for tally in report.check.tallies} if report.check is not None else set()
     for count in report.counts:
-        lines += _rule_lines(report, count, zh=zh)
+        # what the check tells row by row is told once; of what was put right, what was done is said here
+        told_there = TOLD_BY.get(count.rule) in told and count.severity != "mended"
+        if not told_there and (count.rule != "check.error" or report.check is None):
+            lines += _rule_lines(report, count, zh=zh)
+    if report.stopped_by:
+        rules = ", ".join(report.stopped_by)
+        lines.append(
+            f"  质检错误不属于单独一行，全部停止：{rules}"
+            if zh
+            else f"  stopped by errors between rows: {rules}"
+        )
+    if report.check is not None:
+        lines += summary_lines(report.check, "zh" if zh else "en", ALWAYS)
     if report.unmapped:
         names = "、".join(report.unmapped) if zh else ", ".join(report.unmapped)
         count_ = len(report.unmapped)

@@ -108,8 +108,8 @@ def _summary(sheet: WriteOnlyWorksheet, reports: Sequence[CheckReport], language
         _row(sheet, [])
         _row(sheet, [f"{getattr(report.title, language)} ({report.layer_id})"], bold=True)
         if report.mended is not None:
-            for name, count in report.mended.counts.items():
-                title = next(getattr(t, language) for m, t in MENDINGS.items() if m == name)
+            for mending, count in report.mended.counts.items():
+                title = getattr(MENDINGS[mending], language)
                 _row(sheet, [("修整：" if zh else "mended: ") + title, count])
         _row(sheet, ["字段", "填写数", "填写率"] if zh else ["Field", "Filled", "Share"], head=True)
         for name, filled in report.filled.items():

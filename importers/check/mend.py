@@ -181,15 +181,15 @@ class Mender:
             self._original(name, portion, position, column, texts.at(position), None)
         self._count(name, len(positions))
 
-    def _room(self, name: str) -> int:
+    def _room(self, name: Mending) -> int:
         return max(0, self._options.originals - len(self.report.originals.get(name, ())))
 
-    def _count(self, name: str, times: int) -> None:
+    def _count(self, name: Mending, times: int) -> None:
         self.report.counts[name] = self.report.counts.get(name, 0) + times
 
     def _original(
         self,
-        name: str,
+        name: Mending,
         portion: Portion,
         position: int,
         column: str | None,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from layers.mendings import MENDINGS
-from layers.model import Text
+from layers.mendings import MENDINGS, Mending
 
 
 class Original(NamedTuple):
     """What a value or shape was before it was mended. `value` is text; a shape is `wkb`."""
 
-    mending: str
+    mending: Mending
     row: int
     key: str | None
     field: str | None
@@ -25,13 +24,13 @@ class Original(NamedTuple):
 class MendReport:
     """How often each mending was done; the first originals of each."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    originals: dict[str, list[Original]] = field(default_factory=dict)
+    counts: dict[Mending, int] = field(default_factory=dict)
+    originals: dict[Mending, list[Original]] = field(default_factory=dict)
 
     def to_json(self, *, originals: bool = True) -> dict[str, Any]:
         """The counts and, unless not wanted, what stood there before."""
         counts = [
-            {"mending": name, "title": _title(name)._asdict(), "rows": count}
+            {"mending": name, "title": MENDINGS[name]._asdict(), "rows": count}
             for name, count in self.counts.items()
         ]
         if not originals:
@@ -42,7 +41,3 @@ class MendReport:
             for o in some
         ]
         return {"counts": counts, "originals": kept}
-
-
-def _title(name: str) -> Text:
-    return next(title for mending, title in MENDINGS.items() if mending == name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +13,12 @@ from importers.check.ledger import Tally
 from importers.check.mend_report import MendReport
 from importers.check.model import DIMENSIONS, SEVERITIES, Finding, Severity
 from importers.check.score import Score
+from layers.mendings import MENDINGS, Mending
 from layers.model import Text
 
 Language = Literal["zh", "en"]
+SHOWN = 3
+"""Findings of each rule that a person is shown on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,15 @@ def _tally_json(tally: Tally) -> dict[str, Any]:
 def _lines(report: CheckReport, language: Language) -> list[str]:
     zh = language == "zh"
     title = getattr(report.title, language)
-    counts = ", ".join(f"{getattr(SEVERITIES[s], language)} {report.total(s):,}" for s in SEVERITIES)
     rows = f"{report.rows:,} 行" if zh else f"{report.rows:,} rows"
-    lines = [f"{report.file + ' → ' if report.file else ''}{title} ({report.layer_id}): {rows}; {counts}"]
+    lines = [f"{report.file + ' → ' if report.file else ''}{title} ({report.layer_id}): {rows}"]
+    return lines + summary_lines(report, language)
+
+
+def summary_lines(report: CheckReport, language: Language, told: Sequence[Mending] = ()) -> list[str]:
+    """Score, what was mended but for `told`, and the rules that were broken, the gravest first."""
+    zh = language == "zh"
+    counts = ", ".join(f"{getattr(SEVERITIES[s], language)} {report.total(s):,}" for s in SEVERITIES)
     score = "未评分" if zh else "no score"
     if report.score.total is not None:
         score = f"{'得分' if zh else 'score'} {report.score.total:.1f}"
@@ -133,23 +142,39 @@ def _lines(report: CheckReport, language: Language) -> list[str]:
         for d in report.score.dimensions
         if d.value is not None
     ]
-    lines.append(f"  {score} ({', '.join(parts)})" if parts else f"  {score}")
-    for tally in report.tallies:
-        name = f"{tally.rule.id} {getattr(tally.rule.title, language)}"
-        if tally.found:
-            severity = getattr(SEVERITIES[tally.rule.severity], language)
-            lines.append(f"  [{severity}] {name}: {tally.found:,} / {tally.checked:,}")
-            first = next((f for f in report.findings if f.rule == tally.rule.id), None)
-            if first is not None:
-                where = (
-                    ""
-                    if first.row is None
-                    else f"{'第 ' if zh else 'row '}{first.row}{' 行' if zh else ''}: "
-                )
-                lines.append(f"      {where}{getattr(first, language)}")
+    lines = [
+        f"  {'质检' if zh else 'quality'}: {counts}; {score}" + (f" ({', '.join(parts)})" if parts else "")
+    ]
+    if report.mended is not None:
+        for mending, count in report.mended.counts.items():
+            if mending in told:
+                continue
+            what = getattr(MENDINGS[mending], language)
+            lines.append(f"  [{'修整' if zh else 'mended'}] {count:,} × {what} ({mending})")
+    for severity in SEVERITIES:
+        for tally in report.tallies:
+            if tally.found and tally.rule.severity == severity:
+                lines += _tally_lines(report, tally, language)
     for tally in report.tallies:
         for remark in (tally.skipped, tally.limited):
             if remark is not None:
                 name = f"{tally.rule.id} {getattr(tally.rule.title, language)}"
                 lines.append(f"  {name}: {getattr(remark, language)}")
+    return lines
+
+
+def _tally_lines(report: CheckReport, tally: Tally, language: Language) -> list[str]:
+    zh = language == "zh"
+    severity = getattr(SEVERITIES[tally.rule.severity], language)
+    name = f"{tally.rule.id} {getattr(tally.rule.title, language)}"
+    lines = [f"  [{severity}] {name}: {tally.found:,} / {tally.checked:,}"]
+    for finding in [f for f in report.findings if f.rule == tally.rule.id][:SHOWN]:
+        where = finding.file + " " if finding.file else ""
+        if finding.row is not None:
+            where += f"第 {finding.row} 行" if zh else f"row {finding.row}"
+        key = f" {finding.key}" if finding.key else ""
+        lines.append(f"      {where}{key}{': ' if where or key else ''}{getattr(finding, language)}")
+    if tally.found > SHOWN:
+        rest = tally.found - SHOWN
+        lines.append(f"      …还有 {rest:,} 处" if zh else f"      … and {rest:,} more")
     return lines

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import shapely
 
+from importers.by_code import located
 from importers.check.among import Among, asked
 from importers.check.inspection import Inspection
 from importers.check.model import DEFAULT, CheckOptions
@@ -43,8 +44,8 @@ async def check_files(
 
     Layers delivered together are looked at together: lines among the points of the same delivery, grids in
     the communities that come with them; otherwise among what is published. Raises a `BadFile` for a file
-    that is wrong as a whole. Tables of readings are left out: they are no layer (`progress` hears
-    `passed_over` for them).
+    that is wrong as a whole. Tables of readings and rasters are left out: they have no rows
+    of a layer (`progress` hears `passed_over` for them).
     """
     options, progress = options or ImportOptions(), progress or silent
     loop = asyncio.get_running_loop()
@@ -53,13 +54,20 @@ async def check_files(
         loop.call_soon_threadsafe(progress, step)
 
     layers = {layer.id: layer for layer in await list_layers(db)} or {la.id: la for la in known_layers()}
-    opening = opened([Path(p) for p in paths], options)
+    for path in paths:
+        progress(Step(path.name, "opening", 0, None))
+    opening = opened(
+        [Path(p) for p in paths], options, lambda path: tell(Step(str(path), "passed_over", 0, None))
+    )
     sources = await asyncio.to_thread(opening.__enter__)
     try:
+        sources = [await located(db, source, layers, options) for source in sources]
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
         for delivery in deliveries:
             for source, _ in delivery.readings:
                 tell(Step(source.title, "passed_over", 0, None))
+            if delivery.raster is not None:
+                tell(Step(delivery.raster.source.title, "passed_over", 0, None))
         among = Among(layers, asked(options, check_options), mending or MendOptions(), lasting=True)
         return await _Look(layers, options, among, tell).at(db, deliveries)
     finally:
@@ -75,6 +83,7 @@ class _Look:
     among: Among
     progress: Progress
     nodes: Nodes = field(default_factory=Nodes)
+    is_stopped: bool = False
 
     async def at(self, db: Database, deliveries: Sequence[Delivery]) -> list[CheckReport]:
         groups = [own for delivery in deliveries for own in delivery.by_layer().values()]
@@ -86,7 +95,11 @@ class _Look:
         for own in groups:
             layer = max((part.layer for part in own), key=lambda la: len(la.fields))
             inspection = await self.among.inspection(db, layer, lines)
-            reports.append(await asyncio.to_thread(self._layer, layer, own, inspection))
+            try:
+                reports.append(await asyncio.to_thread(self._layer, layer, own, inspection))
+            except asyncio.CancelledError:
+                self.is_stopped = True  # a thread cannot be interrupted: it looks after every batch
+                raise
             self.among.add(inspection)
         return reports
 
@@ -104,6 +117,8 @@ class _Look:
             if layer.id == NODE:
                 _add(self.nodes, arrived)
             self.progress(Step(part.source.title, "checking", counted.read, part.source.count))
+            if self.is_stopped:
+                raise asyncio.CancelledError
         title = part.source.title
         if counted.read == 0:
             raise EmptyFile(title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
