@@ -45,11 +45,15 @@ FIRST = HEAD + "3415020101000001,井盖,0101,116.5,31.74\n3415020101000002,井�
 SECOND = HEAD + "3415020101000001,污水井盖,0101,116.5,31.74\n3415020101000003,井盖,0101,116.502,31.74\n"
 BEFORE, AFTER = {"…01": "井盖", "…02": "井盖"}, {"…01": "污水井盖", "…03": "井盖"}
 
+OTHER = "id,name,lon,lat\n1,甲,116.5,31.74\n2,乙,116.51,31.74\n"
+"""A layer that is not there yet."""
 STAGING = "LOCK TABLE onemap_rows.unit_grid IN ACCESS EXCLUSIVE MODE"
 """Components get the code of the grid they lie in when they are staged."""
 COMPARING = "LOCK TABLE onemap_rows.component IN ACCESS EXCLUSIVE MODE"
 PUBLISHING = "LOCK TABLE onemap.layer_version IN SHARE ROW EXCLUSIVE MODE"
 """The version is written when the rows have been moved."""
+FINISHING = "SELECT pg_advisory_lock(7302502, hashtext('t'))"
+"""A large first version gets its indexes after it is published (`layers.finish`)."""
 
 
 @pytest.fixture(scope="module")
@@ -162,18 +166,61 @@ async def test_what_was_published_when_the_database_dies_stays_published(
     assert not await left_behind(database)
 
 
+async def test_a_first_publication_whose_database_dies_half_way_has_not_been(
+    cluster: Cluster, url: str, database: Database, uploads: Path
+) -> None:
+    run = await sent(database, uploads, "t.csv", OTHER)
+    async with working(url, uploads):
+        await until_staged(database, run, attempts=1)
+        with held(url, PUBLISHING):
+            publishing = asyncio.create_task(publish(database, run))
+            await blocked(url)
+            kill(cluster, None)
+            with pytest.raises(Unavailable):
+                await publishing
+        await up_again(cluster, url)
+        assert (await get_layer(database, "t")).version == 0
+        # rows that are to stand as they are staged outlast a crash: nothing need be read again
+        assert (await get_run(database, run.id)).state == "staged"
+    await publish(database, run)
+    assert set(await rows_of(database, "t")) == {"1", "2"}
+    assert not await left_behind(database)
+
+
+async def test_a_first_version_whose_database_dies_is_whole_and_what_it_lacks_is_made_later(
+    cluster: Cluster, url: str, database: Database, uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layers.finish.LATER_FROM", 0)
+    run = await sent(database, uploads, "t.csv", OTHER)
+    await read_run(database, uploads, run.id)
+    with held(url, FINISHING):
+        publishing = asyncio.create_task(publish(database, run))
+        await blocked(url)
+        kill(cluster, None)
+        await asyncio.gather(publishing, return_exceptions=True)
+    await up_again(cluster, url)
+    assert (await get_run(database, run.id)).state == "published"
+    assert set(await rows_of(database, "t")) == {"1", "2"}
+    assert (await get_layer(database, "t")).unfinished
+    async with working(url, uploads), asyncio.timeout(60):
+        while (await get_layer(database, "t")).unfinished:
+            await asyncio.sleep(0.05)
+    assert set(await rows_of(database, "t")) == {"1", "2"}
+    assert not await left_behind(database)
+
+
 # ---------------------------------------------------------------- how
 
 
-async def sent(database: Database, folder: Path) -> Run:
-    """A run over the second delivery, queued."""
+async def sent(database: Database, folder: Path, name: str = "部件.csv", content: str = SECOND) -> Run:
+    """A run over one file, queued."""
 
     async def pieces() -> AsyncIterator[bytes]:
-        yield SECOND.encode()
+        yield content.encode()
 
-    upload = await start_upload(database, folder, name="部件.csv", size=len(SECOND.encode()), by="li")
+    upload = await start_upload(database, folder, name=name, size=len(content.encode()), by="li")
     await append(folder, upload, 0, pieces())
-    return await queue_run(database, [upload.id], file_name="部件.csv", options={}, by="li")
+    return await queue_run(database, [upload.id], file_name=name, options={}, by="li")
 
 
 @asynccontextmanager

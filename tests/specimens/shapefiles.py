@@ -235,8 +235,8 @@ SPECIMENS = (
     Specimen(
         "shp-bow-tie.zip",
         "a ring in the shape of a bow-tie",
-        "check",
-        "GEO-05",
+        "note",
+        "geometry.mended",
         _zip(grids([SQUARES[1], _BOW_TIE])),
     ),
     Specimen(
