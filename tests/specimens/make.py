@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.specimens import archives, documents, drawings, shapefiles, tables, workbooks
+from tests.specimens import archives, documents, drawings, rasters, shapefiles, tables, workbooks
 from tests.specimens.bricks import Kind, Specimen
 
 HERE = Path(__file__).parent
@@ -23,6 +23,7 @@ SPECIMENS: tuple[Specimen, ...] = tuple(
             *shapefiles.SPECIMENS,
             *documents.SPECIMENS,
             *drawings.SPECIMENS,
+            *rasters.SPECIMENS,
             *tables.SPECIMENS,
             *workbooks.SPECIMENS,
         ),
