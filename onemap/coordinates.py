@@ -90,7 +90,8 @@ def fit(
 def _print_residuals(names: Sequence[str], left: NDArray[np.float64], spare: int) -> None:
     """What is left at each point, the largest and the mean square error."""
     lengths = np.sqrt((left**2).sum(axis=1))
-    title = say("点名 残差分量(m) 残差(m)", "point, residuals (m), length (m)")
+    parts_zh, parts_en = ("东 北", "east, north") if left.shape[1] == 2 else ("ΔX ΔY ΔZ", "ΔX, ΔY, ΔZ")
+    title = say(f"点名  残差 {parts_zh}  长度 (m)", f"point, residuals {parts_en}, length (m)")
     out.print(title, markup=False)
     for name, parts, length in zip(names, left, lengths, strict=True):
         shown = "  ".join(f"{value:+.4f}" for value in parts)
