@@ -25,7 +25,7 @@ from tests.acceptance.conftest import onemap, own_database, serving
 ROOT = Path(__file__).parents[2]
 SCALE = 0.004
 PASSWORD = "Sunny-Lake-42"
-PEOPLE: dict[str, Role] = {"desk": "dispatcher", "walker": "inspector"}
+PEOPLE: dict[str, Role] = {"desk": "dispatcher", "walker": "inspector", "office": "publisher"}
 DESKTOP, PHONE = (1440, 900), (390, 844)
 STILL_WITHIN_MS = 60_000
 """Without a graphics card a map takes its time."""
@@ -70,7 +70,7 @@ def town(server_url: str, template_database: str, tmp_path_factory: pytest.TempP
         done = onemap("import", str(files), database_url=database_url)
         assert done.returncode == 0, done.stdout + done.stderr
         asyncio.run(_people_and_rules(database_url))
-        with serving(database_url) as (url, _):
+        with serving(database_url, ONEMAP_HOME=str(tmp_path_factory.mktemp("home"))) as (url, _):
             yield _with_a_building(url, database_url)
 
 

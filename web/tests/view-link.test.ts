@@ -7,6 +7,7 @@ const shared: Shared = {
   opacity: { building: 0.6 },
   threeD: true,
   here: { lon: 116.500123, lat: 31.740456 },
+  run: '0b2f3a1c-1111-4222-8333-123456789abc',
 }
 
 describe('the view in the address bar', () => {

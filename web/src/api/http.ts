@@ -35,19 +35,22 @@ export interface Ask {
   query?: Record<string, string | number | boolean | null | undefined>
   json?: unknown
   form?: FormData
+  /** Bytes as they are: a piece of a file. */
+  bytes?: Blob
   headers?: Record<string, string>
   signal?: AbortSignal
 }
 
 /** Sends `method path` and returns the parsed body. Throws `Problem`, `Unreachable` or an `AbortError`. */
-export async function send<T>(method: 'GET' | 'POST', path: string, ask: Ask = {}): Promise<T> {
+export async function send<T>(method: 'GET' | 'POST' | 'PATCH', path: string, ask: Ask = {}): Promise<T> {
   const headers: Record<string, string> = {
     Accept: 'application/json, application/problem+json',
     'Accept-Language': language.value,
     ...ask.headers,
   }
   if (ask.json !== undefined) headers['Content-Type'] = 'application/json'
-  const body = ask.form ?? (ask.json === undefined ? undefined : JSON.stringify(ask.json))
+  if (ask.bytes) headers['Content-Type'] = 'application/offset+octet-stream'
+  const body = ask.form ?? ask.bytes ?? (ask.json === undefined ? undefined : JSON.stringify(ask.json))
   let response: Response
   try {
     response = await fetch(path + queryOf(ask.query), { method, headers, body, signal: ask.signal })

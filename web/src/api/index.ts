@@ -3,17 +3,23 @@ import type { StyleSpecification } from 'maplibre-gl'
 import { send } from './http'
 import type {
   Account,
+  ChangedRow,
+  ChangeKind,
   CityEvent,
   Department,
   EventAction,
   EventClass,
   Identified,
+  ImportOptions,
+  ImportRun,
   Layer,
   Located,
+  Look,
   Found,
   Series,
   StationNow,
   Theme,
+  Upload,
   Within,
 } from './types'
 
@@ -140,6 +146,71 @@ export interface ActAsk {
 
 export function actOnEvent(id: number, ask: ActAsk): Promise<CityEvent> {
   return send('POST', `/api/v1/events/${id}/actions`, { json: ask })
+}
+
+// ---- imports
+
+export function beginUpload(name: string, size: number): Promise<Upload> {
+  return send('POST', '/api/v1/uploads', { json: { name, size } })
+}
+
+export function askUpload(id: string): Promise<Upload> {
+  return send('GET', `/api/v1/uploads/${id}`)
+}
+
+/** Adds a piece that begins at `offset`; 409 names the offset where the service is. */
+export function continueUpload(id: string, offset: number, piece: Blob, signal: AbortSignal): Promise<Upload> {
+  const headers = { 'Upload-Offset': String(offset) }
+  return send('PATCH', `/api/v1/uploads/${id}`, { bytes: piece, headers, signal })
+}
+
+export function beginImport(uploads: string[]): Promise<ImportRun> {
+  return send('POST', '/api/v1/imports', { json: { uploads, look_first: true } })
+}
+
+export async function listImports(limit: number): Promise<ImportRun[]> {
+  return (await send<{ imports: ImportRun[] }>('GET', '/api/v1/imports', { query: { limit } })).imports
+}
+
+export function readImport(id: string): Promise<ImportRun> {
+  return send('GET', `/api/v1/imports/${id}`)
+}
+
+export function readLook(id: string): Promise<Look> {
+  return send('GET', `/api/v1/imports/${id}/look`)
+}
+
+/** Queues the import to be looked at, or read and compared, with these options. */
+export function queueImport(id: string, how: 'look' | 'read', options: ImportOptions): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/${how}`, { json: { options } })
+}
+
+export function cancelImport(id: string): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/cancel`)
+}
+
+export function compareImport(id: string): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/compare`)
+}
+
+export function publishImport(id: string, versions: Record<string, number>, note: string): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/publish`, { json: { versions, note } })
+}
+
+export interface ChangedRows {
+  rows: ChangedRow[]
+  next: string | null
+}
+
+export function readDifference(
+  id: string,
+  ask: { layer: string; kind: ChangeKind; limit: number; after?: string | null },
+): Promise<ChangedRows> {
+  return send('GET', `/api/v1/imports/${id}/difference`, { query: ask })
+}
+
+export function importStream(id: string): string {
+  return `/api/v1/imports/${id}/stream`
 }
 
 // ---- stations

@@ -199,6 +199,256 @@ export interface StationNow {
   index: { kind: 'aqi' | 'water_class'; value: number | string; level: Title; color: string; primary: string[] } | null
 }
 
+// ---- imports
+
+export interface Upload {
+  id: string
+  name: string
+  size: number
+  /** Bytes that have arrived. */
+  offset: number
+  is_complete: boolean
+}
+
+export type ImportState =
+  | 'uploaded'
+  | 'reading'
+  | 'looked'
+  | 'staged'
+  | 'published'
+  | 'unchanged'
+  | 'refused'
+  | 'failed'
+  | 'cancelled'
+  | 'discarded'
+
+export type Frame = 'cgcs2000' | 'wgs84' | 'gcj02' | 'bd09'
+
+/** What is said of one table rather than found out. */
+export interface TableOptions {
+  layer_id?: string | null
+  crs?: string | null
+  frame?: Frame | null
+  /** Column → field, `@x`, `@y`, `@wkt`, or nothing to leave it out. */
+  columns?: Record<string, string>
+  swapped?: boolean | null
+  title?: string | null
+  skip?: boolean
+}
+
+export interface ImportOptions {
+  encoding?: string | null
+  partial?: boolean
+  allow_refused?: boolean
+  anywhere?: boolean
+  check?: boolean
+  mend?: string[]
+  tables?: Record<string, TableOptions>
+}
+
+export interface StagedLayer {
+  layer: string
+  title: Title
+  rows: number
+  /** The version it was compared with. */
+  version: number
+  added: number
+  changed: number
+  removed: number
+  unchanged: number
+  boxes: Bounds[]
+}
+
+export interface ImportRun {
+  id: string
+  state: ImportState
+  files: string
+  options: ImportOptions
+  look_first: boolean
+  step: string
+  rows_done: number
+  rows_total: number | null
+  cancel_asked: boolean
+  started_by: string
+  started_at: string
+  ended_at: string | null
+  revision: number
+  layers: StagedLayer[]
+  versions: Record<string, number>
+  fault: (Title & { file?: string; found?: string; expected?: string }) | null
+  reports: ImportReport[]
+}
+
+/** What reading did with rows: refused, mended or only noted. */
+export interface ReadingRule extends Title {
+  rule: string
+  severity: 'refused' | 'mended' | 'noted'
+  rows: number
+  source: string
+  details: Record<string, number>
+}
+
+export interface ReadingFinding extends Title {
+  rule: string
+  row: number
+  key: string | null
+  field: string | null
+  value: string | null
+}
+
+export type Severity = 'error' | 'warning' | 'info'
+
+export interface CheckRule {
+  id: string
+  severity: Severity
+  dimension: string
+  title: Title
+  source: string
+  mend: string | null
+  checked: number
+  found: number
+  skipped: Title | null
+  limited: Title | null
+}
+
+export interface Score {
+  total: number | null
+  formula: string
+  method: Title
+  dimensions: { dimension: string; title: Title; value: number | null; formula: string }[]
+}
+
+/** The quality check of one layer, without its findings. */
+export interface CheckSummary {
+  rows: number
+  publishable: boolean
+  totals: Record<Severity, number>
+  score: Score
+  rules: CheckRule[]
+  mended?: unknown
+}
+
+export interface CheckFinding extends Title {
+  rule: string
+  severity: Severity
+  row: number | null
+  key: string | null
+  field: string | null
+  value: string | null
+  geometry: GeoJSON.Geometry | null
+}
+
+export interface ImportReport {
+  file: string
+  layer: string
+  title: Title
+  new_layer: boolean
+  state: string
+  read: number
+  kept: number
+  refused: number
+  mended: number
+  rules: ReadingRule[]
+  findings: ReadingFinding[]
+  row_word: string
+  check?: CheckSummary | null
+  provenance: { crs: Evidence | null; transform: Title | null; error_m: number | null; encoding: Evidence | null }
+}
+
+interface Evidence extends Title {
+  value: string
+}
+
+export interface LookedColumn {
+  name: string
+  samples: string[]
+  field: string | null
+  evidence: Title | null
+}
+
+export interface LookedField {
+  name: string
+  title: Title
+  type: Field['type']
+  unit: string | null
+  required: boolean
+  is_key: boolean
+  lacking: boolean
+}
+
+export interface Whereabouts {
+  crs: string
+  name: string
+  frame: Frame | null
+  swapped: boolean
+  away_km: number | null
+  evidence: Title
+}
+
+export interface LookedCrs {
+  value: string | null
+  name: string | null
+  epsg: number | null
+  evidence: Title
+  certain: boolean
+  swapped: boolean
+  frame: Frame | null
+  carried: Title | null
+  error_m: number | null
+  candidates: Whereabouts[]
+}
+
+export interface LookedTable {
+  table: string
+  file: string
+  name: string
+  format: string
+  kind: 'rows' | 'readings'
+  left_out: boolean
+  rows: number | null
+  sampled: number
+  geometry: string | null
+  layer: {
+    id: string
+    title: Title
+    geometry_type: GeometryType
+    is_new: boolean
+    version: number
+    evidence: Title
+    certainty: number | null
+  } | null
+  candidates: { id: string; title: Title; certainty: number; evidence: Title }[]
+  encoding: { name: string; evidence: Title; certain: boolean; candidates: string[] } | null
+  crs: LookedCrs | null
+  columns: LookedColumn[]
+  fields: LookedField[]
+  lacking: string[]
+  preview: GeoJSON.FeatureCollection | null
+  bounds: Bounds | null
+  troubles: (Title & { rule: string; stops: boolean })[]
+  notes: (Title & { rule: string })[]
+}
+
+export interface Look {
+  tables: LookedTable[]
+  passed_over: string[]
+  more: number
+  city: Bounds | null
+}
+
+export type ChangeKind = 'added' | 'changed' | 'removed'
+
+export interface Side {
+  geometry: GeoJSON.Geometry | null
+  properties: Record<string, unknown>
+}
+
+export interface ChangedRow {
+  key: string
+  before: Side | null
+  after: Side | null
+}
+
 export interface Series {
   unit: string | null
   points: [string, number | null][]

@@ -2,9 +2,11 @@
 import { watch } from 'vue'
 import { followEvents } from '@/events/state'
 import { here, lookAt } from '@/identify/state'
+import { setUpImportLayer } from '@/imports/on-map'
+import { followAddress, wanted } from '@/imports/state'
 import { choose, fullExtent, isLoaded, opacity, visible } from '@/layers/state'
 import { begin } from '@/shell/beginning'
-import { isPhone, pane, sheet, treeOpen } from '@/shell/panes'
+import { isPhone, isWide, pane, sheet, treeOpen } from '@/shell/panes'
 import { followStations } from '@/stations/state'
 import { followTool } from '@/tools/drawing'
 import { cityMap, makeMap, threeD, view } from './city-map'
@@ -35,6 +37,7 @@ export function openMap(container: HTMLElement): void {
   setPadding(paddingOfPanes)
   setUpStationsLayer()
   setUpEventsLayer()
+  setUpImportLayer()
   setUpHighlight()
   setUpPointer()
   followTool()
@@ -44,6 +47,7 @@ export function openMap(container: HTMLElement): void {
   void begin().then(() => {
     followStations()
     if (shared.here) void lookAt(shared.here.lon, shared.here.lat)
+    followAddress(shared.run)
     keepLink()
   })
 }
@@ -77,7 +81,7 @@ function paddingOfPanes() {
     const covered = sheet.value === 'half' ? window.innerHeight * 0.46 : 20
     return { top: 130, right: 68, bottom: pane.value || treeOpen.value ? covered + 20 : 40, left: 24 }
   }
-  return { top: 40, right: pane.value ? 430 : 90, bottom: 50, left: treeOpen.value ? 330 : 80 }
+  return { top: 40, right: isWide.value ? 620 : pane.value ? 430 : 90, bottom: 50, left: treeOpen.value ? 330 : 80 }
 }
 
 /** What is seen now, as the part of an address after `#`. */
@@ -89,13 +93,14 @@ function linkNow(): string {
     opacity: { ...opacity },
     threeD: threeD.value,
     here: here.place,
+    run: wanted.value,
   })
 }
 
 function keepLink(): void {
   let timer: ReturnType<typeof setTimeout> | undefined
   const keep = () => history.replaceState(history.state, '', linkNow())
-  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place], () => {
+  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place, wanted], () => {
     clearTimeout(timer)
     timer = setTimeout(keep, LINK_WAIT_MS)
   })

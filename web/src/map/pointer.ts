@@ -6,6 +6,7 @@ import { eventById } from '@/events/state'
 import { lookAt } from '@/identify/state'
 import { valueOf } from '@/identify/values'
 import { say } from '@/i18n'
+import { IMPORT, picked } from '@/imports/on-map'
 import { FRAMES, layerById } from '@/layers/state'
 import { open } from '@/shell/panes'
 import { chosenStation } from '@/stations/state'
@@ -52,6 +53,10 @@ function answerClick({ lngLat, point }: MapMouseEvent): void {
   if (own?.source === OVERLAY + STATIONS) {
     chosenStation.value = String(own.properties.code)
     return open('station')
+  }
+  if (own?.source === OVERLAY + IMPORT && own.properties.id) {
+    picked.value = String(own.properties.id)
+    return
   }
   void lookAt(lngLat.lng, lngLat.lat)
 }

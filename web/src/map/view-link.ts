@@ -1,4 +1,4 @@
-/** The view in the address bar: `#14.20/31.74000/116.50000/0/0&on=road,building&fade=building:60&3d&here=116.5,31.74`. */
+/** The view in the address bar: `#14.20/31.74000/116.50000/0/0&on=road,building&fade=building:60&3d&here=116.5,31.74&import=…`. */
 
 export interface View {
   zoom: number
@@ -16,7 +16,11 @@ export interface Shared {
   threeD: boolean
   /** The place whose things are listed. */
   here: { lon: number; lat: number } | null
+  /** The import that is open. */
+  run: string | null
 }
+
+const RUN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export function write(shared: Shared): string {
   const parts: string[] = []
@@ -29,18 +33,20 @@ export function write(shared: Shared): string {
   if (faded.length) parts.push(`fade=${faded.map(([id, o]) => `${id}:${Math.round(o * 100)}`).join(',')}`)
   if (shared.threeD) parts.push('3d')
   if (shared.here) parts.push(`here=${shared.here.lon.toFixed(6)},${shared.here.lat.toFixed(6)}`)
+  if (shared.run) parts.push(`import=${shared.run}`)
   return `#${parts.join('&')}`
 }
 
 /** Reads what `write` wrote; whatever cannot be read is left out. */
 export function read(hash: string): Shared {
-  const shared: Shared = { view: null, visible: null, opacity: {}, threeD: false, here: null }
+  const shared: Shared = { view: null, visible: null, opacity: {}, threeD: false, here: null, run: null }
   for (const part of hash.replace(/^#/, '').split('&')) {
     const [name, value = ''] = part.split('=', 2) as [string, string?]
     if (name === 'on') shared.visible = value ? value.split(',') : []
     else if (name === 'fade') shared.opacity = opacities(value)
     else if (name === '3d') shared.threeD = true
     else if (name === 'here') shared.here = placeOf(value)
+    else if (name === 'import') shared.run = RUN.test(value) ? value : null
     else shared.view = viewOf(name) ?? shared.view
   }
   return shared

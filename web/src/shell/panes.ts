@@ -1,7 +1,7 @@
 /** Which pane is open. On a desk the layers stand left and one pane right; on a phone one sheet shows any of them. */
-import { ref, watch } from 'vue'
+import { computed, ref, watch } from 'vue'
 
-export type Pane = 'here' | 'events' | 'event' | 'report' | 'station' | 'within'
+export type Pane = 'here' | 'events' | 'event' | 'report' | 'station' | 'within' | 'import'
 
 export const treeOpen = ref(true)
 export const pane = ref<Pane | null>(null)
@@ -14,6 +14,9 @@ export type SheetHeight = 'peek' | 'half' | 'full'
 export const sheet = ref<SheetHeight>('peek')
 
 if (isPhone.value) treeOpen.value = false
+
+/** Panes that hold tables need more room than those that hold a list. */
+export const isWide = computed(() => pane.value === 'import')
 
 /** Opens `wanted`; on a phone the sheet comes up with it. */
 export function open(wanted: Pane): void {

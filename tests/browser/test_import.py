@@ -1,0 +1,283 @@
+"""The import panel as a survey office uses it: from a dirty GBK Shapefile to the next version on the map."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import shapely
+from playwright.sync_api import Page, Route, expect
+
+from gis.crs import CGCS2000, read_crs, reproject
+from tests.browser.conftest import PHONE, Town, Visit
+from tests.importers.specimens import packed, parts_of, text, vector
+
+pytestmark = pytest.mark.browser
+
+Visitors = Callable[..., Visit]
+
+WORKED_WITHIN_MS = 90_000
+SMALLEST_TARGET_PX = 44
+DROP = """([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0))
+  const transfer = new DataTransfer()
+  transfer.items.add(new File([bytes], name))
+  for (const kind of ['dragover', 'drop'])
+    document.querySelector('.map').dispatchEvent(
+      new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer }))
+}"""
+
+
+class Building(NamedTuple):
+    """A building as it stands: its key, and its shape in EPSG:4490."""
+
+    code: str
+    shape: shapely.Geometry
+
+
+def buildings(visitor: Visit, count: int) -> list[Building]:
+    """Buildings of the town that no other test looks at."""
+    answer = visitor.context.request.get(f"{visitor.town.url}/ogc/collections/building/items?limit=50")
+    found = [feature for feature in answer.json()["features"] if feature["id"] != visitor.town.building]
+    return [Building(str(f["id"]), shapely.geometry.shape(f["geometry"])) for f in found[:count]]
+
+
+def survey(
+    folder: Path, rows: Sequence[tuple[str | None, str, shapely.Geometry]], name: str = "房屋普查"
+) -> Path:
+    """Rows of code, name and shape as a zipped Shapefile in GBK and EPSG:4527, without .cpg."""
+    plane = reproject(np.array([row[2] for row in rows], dtype=object), CGCS2000, read_crs("EPSG:4527"))
+    fields = {
+        "房屋编号": [row[0] for row in rows],
+        "房屋名称": [row[1] for row in rows],
+        "用途": ["住宅"] * len(rows),
+        "结构": ["砖混"] * len(rows),
+        "总层数": [6] * len(rows),
+    }
+    shp = vector(folder / f"{name}.shp", list(plane), fields, crs="EPSG:4527", encoding="GBK")
+    shp.with_suffix(".cpg").unlink(missing_ok=True)
+    return packed(folder / f"{name}.zip", parts_of(shp))
+
+
+def beside(shape: shapely.Geometry, degrees: float) -> shapely.Geometry:
+    return shapely.transform(shape, lambda corners: np.add(corners, (degrees, 0.0)))
+
+
+def crossed(shape: shapely.Geometry) -> shapely.Geometry:
+    """A ring that crosses itself, where the shape is."""
+    west, south, east, north = shape.bounds
+    return shapely.Polygon([(west, south), (east, north), (east, south), (west, north)])
+
+
+def open_panel(visitor: Visit) -> Page:
+    visitor.log_in("office")
+    page = visitor.open()
+    page.get_by_role("button", name="导入数据").click()
+    expect(page.locator(".step-files .drop")).to_be_visible()
+    return page
+
+
+def send(page: Page, *files: Path) -> None:
+    page.locator(".step-files input[type=file]").set_input_files([str(file) for file in files])
+    expect(page.locator(".step-look")).to_be_visible(timeout=WORKED_WITHIN_MS)
+
+
+def staged(page: Page) -> None:
+    expect(page.locator(".which .tag")).to_have_text("待发布", timeout=WORKED_WITHIN_MS)
+
+
+def version_of(visitor: Visit, layer: str) -> int:
+    layers = visitor.context.request.get(f"{visitor.town.url}/api/v1/layers").json()["layers"]
+    return int(next(found["version"] for found in layers if found["id"] == layer))
+
+
+def test_a_dirty_shapefile_becomes_the_next_version(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    standing = buildings(visitor, 4)
+    before = version_of(visitor, "building")
+    rows: list[tuple[str | None, str, Any]] = [
+        (standing[0].code, "改名一号楼", standing[0].shape),
+        (standing[1].code, "改名二号楼", crossed(standing[1].shape)),
+        (standing[0].code, "重复的楼", standing[2].shape),
+        (None, "没有编号的楼", standing[3].shape),
+        ("341502001001F99001", "新楼一", beside(standing[0].shape, 0.0100)),
+        ("341502001001F99002", "新楼二", beside(standing[1].shape, 0.0100)),
+    ]
+    file = survey(tmp_path, rows)
+    page.evaluate(DROP, [file.name, base64.b64encode(file.read_bytes()).decode()])
+
+    looked = page.locator(".step-look")
+    expect(looked).to_be_visible(timeout=WORKED_WITHIN_MS)
+    expect(looked.get_by_label("图层", exact=True)).to_have_value("building")
+    expect(looked).to_contain_text("EPSG:4527")
+    expect(looked).to_contain_text("GB2312")
+    expect(looked).to_contain_text("抽样的 6 行")
+    looked.get_by_role("button", name="下一步").click()
+
+    fields = page.locator(".step-fields")
+    expect(fields.get_by_label("“房屋编号”对应的字段")).to_have_value("code")
+    expect(fields).to_contain_text("改名一号楼")
+    fields.get_by_label("“房屋编号”对应的字段").select_option("")
+    expect(fields.get_by_role("alert")).to_contain_text("缺少必需的字段")
+    expect(fields.get_by_role("button", name="读取并质检")).to_be_disabled()
+    fields.get_by_label("“房屋编号”对应的字段").select_option("code")
+    fields.get_by_label("增量更新").check()
+    fields.get_by_role("button", name="读取并质检").click()
+
+    checked = page.locator(".step-check")
+    expect(page.locator(".which .tag")).to_have_text("未通过", timeout=WORKED_WITHIN_MS)
+    expect(checked.locator(".rules > li").first).to_contain_text("错误")
+    expect(checked.locator(".rules")).to_contain_text("重复")
+    checked.locator(".rules > li > button").filter(has_text="重复").first.click()
+    expect(checked.locator(".found li").first).to_contain_text("3")
+    checked.get_by_label(re.compile("舍弃")).check()
+    checked.get_by_role("button", name="按新选择重新读取").click()
+    staged(page)
+    checked.get_by_role("button", name="下一步：差异").click()
+
+    difference = page.locator(".step-difference")
+    kinds = difference.get_by_role("radio")
+    expect(kinds.filter(has_text="新增")).to_contain_text("2")
+    expect(kinds.filter(has_text="删除")).to_be_disabled()
+    kinds.filter(has_text="变更").click()
+    changed = difference.locator(".rows li").filter(has_text="改名一号楼")
+    expect(changed.locator("ins").filter(has_text="改名一号楼")).to_be_visible()
+    changed.get_by_role("button").click()
+    visitor.wait_until_still()
+    difference.get_by_role("button", name="下一步：发布").click()
+
+    page.get_by_label("说明").fill("普查更新")
+    page.get_by_role("button", name="发布", exact=True).click()
+    expect(page.locator(".step-publish .done")).to_contain_text(
+        f"版本 {before + 1}", timeout=WORKED_WITHIN_MS
+    )
+    assert version_of(visitor, "building") == before + 1
+    item = visitor.context.request.get(
+        f"{visitor.town.url}/ogc/collections/building/items/341502001001F99001"
+    ).json()
+    assert item["properties"]["name"] == "新楼一"
+    versions = visitor.context.request.get(f"{visitor.town.url}/api/v1/layers/building/versions").json()
+    assert "普查更新" in str(versions)
+    visitor.wait_until_still()
+
+
+def test_a_doubt_is_decided_on_the_map_and_a_reload_loses_nothing(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    send(page, text(tmp_path, "井盖普查.csv", "编号,lon,lat\n1,31.74,116.5\n2,31.75,116.51\n"))
+    looked = page.locator(".step-look")
+    expect(looked.locator(".trouble.stops")).to_contain_text("颠倒")
+    expect(looked).to_contain_text("未能确定")
+    address = page.url
+    assert "import=" in address
+    page.reload()
+    expect(looked.locator(".trouble.stops")).to_contain_text("颠倒")
+    option = looked.locator("#import-crs option").filter(has_text="坐标轴互换").first
+    looked.locator("#import-crs").select_option(option.get_attribute("value"))
+    expect(looked.locator(".trouble.stops")).to_have_count(0, timeout=WORKED_WITHIN_MS)
+    looked.get_by_role("button", name="下一步：字段").click()
+    page.locator(".step-fields").get_by_role("button", name="读取并质检").click()
+    staged(page)
+    page.get_by_role("button", name="返回列表").click()
+    row = page.locator(".recent li").filter(has_text="井盖普查.csv").first
+    expect(row).to_contain_text("待发布")
+    row.get_by_role("button").click()
+    staged(page)
+    page.get_by_role("button", name=re.compile("发布$")).last.click()
+    page.get_by_role("button", name="放弃").click()
+    page.get_by_role("button", name="确认放弃").click()
+    expect(page.locator(".which .tag")).to_have_text("已放弃")
+
+
+def test_a_layer_that_moved_on_is_compared_again_before_it_is_published(
+    visit: Visitors, tmp_path: Path, town: Town
+) -> None:
+    visitor, other = visit(), visit()
+    rows = "编号,名称,lon,lat\n1,甲,116.5,31.74\n"
+    for n, one in enumerate((visitor, other)):
+        page = open_panel(one)
+        send(page, text(tmp_path, "pilot.csv", rows + f"{n + 2},乙,116.51,31.75\n"))
+        page.get_by_role("button", name="下一步：字段").click()
+        page.get_by_role("button", name="读取并质检").click()
+        staged(page)
+        page.get_by_role("button", name="下一步：差异").click()
+        page.get_by_role("button", name="下一步：发布").click()
+    publish = "发布"
+    other.page.get_by_role("button", name=publish, exact=True).click()
+    expect(other.page.locator(".step-publish .done")).to_be_visible(timeout=WORKED_WITHIN_MS)
+    visitor.page.get_by_role("button", name=publish, exact=True).click()
+    expect(visitor.page.locator(".step-publish").get_by_role("alert")).not_to_be_empty()
+    visitor.faults.clear()  # the refusal, as Chromium logs it
+    visitor.page.get_by_role("button", name="重新比较").click()
+    expect(visitor.page.locator(".step-difference")).to_contain_text("与第 1 版比较")
+    visitor.page.get_by_role("button", name="下一步：发布").click()
+    visitor.page.get_by_role("button", name=publish, exact=True).click()
+    expect(visitor.page.locator(".step-publish .done")).to_contain_text("版本 2", timeout=WORKED_WITHIN_MS)
+    for one in (visitor, other):
+        one.wait_until_still()
+
+
+def test_sending_goes_on_where_the_connection_broke(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    lines = "".join(f"{n},116.5,31.74,{'很长的说明' * 12}\n" for n in range(50_000))
+    file = text(tmp_path, "long.csv", "id,lon,lat,note\n" + lines)
+    assert file.stat().st_size > 8 * 1024 * 1024
+    asked: list[str | None] = []
+
+    def broken_once(route: Route) -> None:
+        if route.request.method == "PATCH":
+            asked.append(route.request.headers.get("upload-offset"))
+            if len(asked) == 2:
+                return route.abort("connectionreset")
+        return route.continue_()
+
+    page.route("**/api/v1/uploads/*", broken_once)
+    send(page, file)
+    assert len(asked) >= 3
+    assert asked[1] == asked[2] != "0", "the piece that was lost is sent again, and no other"
+    visitor.faults.clear()  # the broken connection, as Chromium logs it
+
+
+def test_a_page_of_a_refused_file_says_why(visit: Visitors, tmp_path: Path) -> None:
+    page = open_panel(visit())
+    page.locator(".step-files input[type=file]").set_input_files(
+        str(text(tmp_path, "data.geojson", "<html><body>登录</body></html>"))
+    )
+    expect(page.get_by_role("alert")).to_contain_text("网页", timeout=WORKED_WITHIN_MS)
+    expect(page.locator(".which .tag")).to_have_text("未通过")
+
+
+def test_only_publishers_are_offered_to_import(visit: Visitors) -> None:
+    visitor = visit()
+    visitor.log_in("walker")
+    page = visitor.open(wait=False)
+    expect(page.get_by_role("button", name="账号")).to_contain_text("Walker")
+    expect(page.get_by_role("button", name="导入数据")).to_have_count(0)
+
+
+def test_a_phone_imports_too(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit(size=PHONE, has_touch=True, is_mobile=True)
+    visitor.log_in("office")
+    page = visitor.open()
+    page.get_by_role("button", name="账号").click()
+    page.get_by_role("button", name="导入数据").click()
+    send(page, text(tmp_path, "phone.csv", "编号,名称,lon,lat\n1,甲,116.5,31.74\n2,乙,116.51,31.75\n"))
+    page.get_by_role("button", name="展开").click()
+    page.get_by_role("button", name="下一步：字段").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]
+    small = [
+        (button.inner_text() or button.get_attribute("aria-label"), box)
+        for button in page.locator(".import-pane button:visible, .import-pane select:visible").all()
+        if (box := button.bounding_box()) and min(box["width"], box["height"]) < SMALLEST_TARGET_PX
+    ]
+    assert small == []
+    page.get_by_role("button", name="读取并质检").click()
+    staged(page)
+    visitor.wait_until_still()
