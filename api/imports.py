@@ -69,13 +69,6 @@ class TableOptions(BaseModel):
         Field(max_length=1000, description="列 → 字段或 @x、@y、@wkt；空文本为不要 Column → field"),
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
-    within: Annotated[
-        list[Annotated[str, Field(pattern=r"^(\d{6}|\d{9}|\d{12}|\d{15})$")]],
-        Field(max_length=1000, description="只替换这些区划或网格内的行 Codes of the parts it replaces"),
-    ] = []
-    removes: Annotated[
-        str | None, Field(max_length=400, description="列=值：该行已注销 column=value of rows that are gone")
-    ] = None
     title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
 
 
@@ -101,6 +94,13 @@ class Options(TableOptions):
         Field(max_length=30, description="允许的修整，如 snap=0.05m、none May be put right"),
         AfterValidator(_known_mendings),
     ] = []
+    within: Annotated[
+        list[Annotated[str, Field(pattern=r"^(\d{6}|\d{9}|\d{12}|\d{15})$")]],
+        Field(max_length=1000, description="只替换这些区划或网格内的行 Codes of the parts it replaces"),
+    ] = []
+    removes: Annotated[
+        str | None, Field(max_length=400, description="列=值：该行已注销 column=value of rows that are gone")
+    ] = None
     tables: Annotated[
         dict[Code, OneTableOptions],
         Field(max_length=200, description="表 → 仅对该表的选项 Table → what is said of it alone"),

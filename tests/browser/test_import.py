@@ -152,7 +152,7 @@ def test_a_dirty_shapefile_becomes_the_next_version(visit: Visitors, tmp_path: P
     visitor.wait_until_still()
     difference.get_by_role("button", name="下一步：发布").click()
 
-    page.get_by_label("说明").fill("普查更新")
+    page.locator(".step-publish").get_by_label("说明").fill("普查更新")
     page.get_by_role("button", name="发布", exact=True).click()
     expect(page.locator(".step-publish .done")).to_contain_text(
         f"版本 {before + 1}", timeout=WORKED_WITHIN_MS
@@ -177,7 +177,7 @@ def test_a_doubt_is_decided_on_the_map_and_a_reload_loses_nothing(visit: Visitor
     address = page.url
     assert "import=" in address
     page.reload()
-    expect(looked.locator(".trouble.stops")).to_contain_text("颠倒")
+    expect(looked.locator(".trouble.stops")).to_contain_text("颠倒", timeout=WORKED_WITHIN_MS)
     option = looked.locator("#import-crs option").filter(has_text="坐标轴互换").first
     looked.locator("#import-crs").select_option(option.get_attribute("value"))
     expect(looked.locator(".trouble.stops")).to_have_count(0, timeout=WORKED_WITHIN_MS)

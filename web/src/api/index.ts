@@ -5,6 +5,7 @@ import type {
   Account,
   ChangedRow,
   ChangeKind,
+  CheckFinding,
   CityEvent,
   Department,
   EventAction,
@@ -207,6 +208,29 @@ export function readDifference(
   ask: { layer: string; kind: ChangeKind; limit: number; after?: string | null },
 ): Promise<ChangedRows> {
   return send('GET', `/api/v1/imports/${id}/difference`, { query: ask })
+}
+
+export interface CheckFindings {
+  findings: CheckFinding[]
+  found: number
+  left_out: number
+  next: string | null
+}
+
+export function readFindings(
+  id: string,
+  ask: { layer: string; rule: string; limit: number; after?: string | null },
+): Promise<CheckFindings> {
+  return send('GET', `/api/v1/imports/${id}/findings`, { query: ask })
+}
+
+/** Findings that have a place, of all rules; their ids are the findings' numbers. */
+export function readFindingPlaces(id: string, layer: string, limit: number): Promise<GeoJSON.FeatureCollection> {
+  return send('GET', `/api/v1/imports/${id}/findings.geojson`, { query: { layer, limit } })
+}
+
+export function reportOf(id: string): string {
+  return `/api/v1/imports/${id}/report.xlsx`
 }
 
 export function importStream(id: string): string {

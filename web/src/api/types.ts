@@ -329,7 +329,9 @@ export interface CheckSummary {
 }
 
 export interface CheckFinding extends Title {
-  rule: string
+  /** Counts from 1 within the import; 0 for what reading found. */
+  number: number
+  rule: { id: string; title: Title; source: string }
   severity: Severity
   row: number | null
   key: string | null
@@ -352,6 +354,8 @@ export interface ImportReport {
   findings: ReadingFinding[]
   row_word: string
   check?: CheckSummary | null
+  /** Rules of the check with errors that no single row is refused for. */
+  stopped_by?: string[]
   provenance: { crs: Evidence | null; transform: Title | null; error_m: number | null; encoding: Evidence | null }
 }
 

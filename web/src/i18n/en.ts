@@ -294,6 +294,8 @@ export const en: Messages = {
   importMoreFound: '{n} more, in the Excel report',
   importSkippedRules: 'Rules not asked ({n})',
   importMend: 'Mend (done when read again; originals stay in the report)',
+  importMend_trim: 'Blanks at the ends go, codes become half-width',
+  importMend_reformat: 'Numbers, dates, units and titles of codes in the standard form',
   importMend_text: 'Trim blanks and control characters, codes half-width',
   importMend_placeholders: 'Placeholders become no value',
   importMend_codes: 'Titles of codes become codes',

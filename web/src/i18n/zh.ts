@@ -292,6 +292,8 @@ export const zh = {
   importMoreFound: '另有 {n} 处，见 Excel 报告',
   importSkippedRules: '未检查的规则（{n}）',
   importMend: '修整（重新读取时执行，原值保留在报告中）',
+  importMend_trim: '去除首尾空白，编码转半角',
+  importMend_reformat: '数字、日期、单位、代码名称改写为标准形式',
   importMend_text: '去除首尾空白和控制字符，编码转半角',
   importMend_placeholders: '占位文字改为空值',
   importMend_codes: '代码的名称改为代码',

@@ -64,6 +64,9 @@ export function skippedOf(report: Pick<ImportReport, 'check'>): { rule: string; 
   )
 }
 
+/** What is put right whether or not anybody says so; a word `none` would forbid it. */
+export const ALWAYS: readonly string[] = ['trim', 'reformat', 'valid']
+
 /** Mendings that could put something right, in the order of what they would put right most. */
 export function mendingsOf(rules: readonly RuleFound[]): { mend: string; found: number }[] {
   const found = new Map<string, number>()
@@ -86,5 +89,8 @@ export function switched(chosen: readonly string[], name: string, on: boolean, m
 export function readingFindings(report: Pick<ImportReport, 'findings'>, rule: string, severity: Severity): CheckFinding[] {
   return report.findings
     .filter((finding) => finding.rule === rule)
-    .map((finding) => ({ ...finding, severity, geometry: null }))
+    .map((finding) => {
+      const title = { zh: finding.zh, en: finding.en }
+      return { ...finding, number: 0, rule: { id: rule, title, source: '' }, severity, geometry: null }
+    })
 }

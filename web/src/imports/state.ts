@@ -4,8 +4,8 @@ import * as api from '@/api'
 import type { ImportOptions, ImportRun, Look, LookedTable, TableOptions } from '@/api'
 import { session } from '@/account/state'
 import { t } from '@/i18n'
-import { catalogue, loadCatalogue, visible } from '@/layers/state'
-import { drawStyle, renewTiles } from '@/map/city-map'
+import { catalogue, visible } from '@/layers/state'
+import { look as lookForVersions } from '@/layers/versions'
 import { tell, wordsFor } from '@/shell/notice'
 import { open, pane } from '@/shell/panes'
 import { tidied } from './choices'
@@ -144,9 +144,10 @@ function take(now: ImportRun): void {
   // a person who looks at fields while they are looked at anew stays there
   const stays = step.value === 'fields' && (to.at === 'look' || to.busy) && to.at !== 'check'
   if (!stays) step.value = to.at
-  if (now.state === 'published' && before?.id === now.id) void showPublished(now)
-  const wantsLook = now.state !== 'uploaded' && now.state !== 'reading'
-  if (wantsLook) void loadLook(now)
+  if (now.state === 'published' && before?.id === now.id) showPublished(now)
+  // what was refused at the first look was never seen
+  const wasSeen = now.state === 'looked' || now.state === 'staged' || (now.state === 'refused' && !now.look_first)
+  if (wasSeen) void loadLook(now)
 }
 
 async function loadLook(of: ImportRun): Promise<void> {
@@ -251,17 +252,10 @@ export async function publish(note: string): Promise<void> {
 }
 
 /** The new versions come onto the map. */
-async function showPublished(now: ImportRun): Promise<void> {
-  const ids = Object.keys(now.versions)
-  try {
-    await loadCatalogue()
-    ids.forEach((id) => visible.add(id))
-    await drawStyle()
-    renewTiles((id) => ids.includes(id))
-    tell(t('importPublished'), 'good')
-  } catch (error) {
-    problem.value = wordsFor(error)
-  }
+function showPublished(now: ImportRun): void {
+  Object.keys(now.versions).forEach((id) => visible.add(id))
+  lookForVersions()
+  tell(t('importPublished'), 'good')
 }
 
 export function layerTitle(id: string): { zh: string; en: string } | string {

@@ -19,7 +19,7 @@ export function followVersions(): void {
 }
 
 /** Looks once; again afterwards if something was told meanwhile. */
-function look(): void {
+export function look(): void {
   if (looking) {
     isLate = true
     return

@@ -33,6 +33,11 @@ export function openTree(): void {
   if (sheet.value === 'peek') sheet.value = 'half'
 }
 
+/** Makes room to see the map: on a phone a full sheet goes down to half. */
+export function uncover(): void {
+  if (isPhone.value && sheet.value === 'full') sheet.value = 'half'
+}
+
 export function close(): void {
   pane.value = null
   if (isPhone.value) {
