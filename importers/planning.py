@@ -26,6 +26,7 @@ from importers.readings import ReadingColumns, reading_columns
 from importers.recognise import fits, own_layer_id, recognise
 from importers.shaped import place_columns
 from importers.source import CHUNK_ROWS, Found, Source
+from layers.catalogue import refuse_registered
 from layers.description import field_name
 from layers.errors import BadRequest
 from layers.model import LAYER_ID, BoundingBox, Field, Layer
@@ -114,20 +115,26 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
 def choose(
     source: Source, layers: Mapping[str, Layer], options: ImportOptions, taken: dict[str, Source]
 ) -> Choice:
-    """The id of the layer that `source` is for, said, recognised or of its own; ids made go to `taken`."""
+    """The id of the layer that `source` is for, said, recognised or of its own; ids made go to `taken`.
+
+    Raises `Conflict` if a registered table was said.
+    """
     if options.layer_id is not None:
         found = Found(options.layer_id, "由导入者指定", "said by the importer")
         known = options.layer_id in layers
+        if known:
+            refuse_registered(layers[options.layer_id])
         return Choice(source, options.layer_id if known else _new_id(options.layer_id), found)
     if source.for_layer is not None:
         found = Found(
             source.for_layer, "点线合一的管线成果表", "a pipe survey of points and lines in one table"
         )
         return Choice(source, source.for_layer, found)
-    best = recognise(source, layers.values(), options.columns)
+    best = recognise(source, [la for la in layers.values() if la.relation is None], options.columns)
     if best is not None:
         return Choice(source, best.layer.id, best.found)
-    layer_id = own_layer_id(source, [known for known in layers if layers[known].known])
+    not_for_files = [la.id for la in layers.values() if la.known or la.relation is not None]
+    layer_id = own_layer_id(source, not_for_files)
     while layer_id in taken and taken[layer_id] is not source:
         layer_id = f"{layer_id}_2"
     taken[layer_id] = source

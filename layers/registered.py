@@ -27,7 +27,8 @@ from layers.relation_state import find_faults
 from layers.table_facts import TableFacts, table_facts
 from layers.table_fields import choose_fields, choose_key
 from layers.table_geometry import Place, find_place
-from layers.table_measure import index_remarks, least_zoom, measure, remarks, require_unique, require_zone
+from layers.table_indexes import index_remarks
+from layers.table_measure import least_zoom, measure, remarks, require_unique, require_zone
 
 __all__ = ["check_registered", "look", "refresh", "register_table", "unregister"]
 
@@ -174,7 +175,7 @@ async def _look(connection: AsyncConnection, wanted: Registration) -> Registered
         min_zoom=wanted.min_zoom if wanted.min_zoom is not None else least_zoom(measured),
     )
     findings = [*place.findings, *chosen.findings, *remarks(facts, layer, measured)]
-    findings += await index_remarks(connection, facts, place)
+    findings += await index_remarks(connection, facts, place, layer)
     return Registered(layer, tuple(findings))
 
 

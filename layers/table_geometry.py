@@ -94,24 +94,6 @@ async def find_place(connection: AsyncConnection, facts: TableFacts, wanted: Reg
     return Place(found.name, kind, srid, is_unstated, served, extent, origin, tuple(findings))
 
 
-async def is_indexed(
-    connection: AsyncConnection, facts: TableFacts, geometry: str, extent: Sequence[float]
-) -> bool:
-    """Whether an index serves a small box, in every part of the table: as the planner says."""
-    source, raw = _column(facts, geometry)
-    middle = [(extent[n] + extent[n + 2]) / 2 for n in (0, 1)]
-    box = func.ST_MakeEnvelope(*middle, *(v + 1e-6 for v in middle), type_=NullType())
-    await connection.execute(select(func.set_config("enable_seqscan", "off", True)))
-    plan = await explained(
-        connection, select(literal_column("1")).select_from(source).where(raw.op("&&")(box))
-    )
-    await connection.execute(select(func.set_config("enable_seqscan", "on", True)))
-    nodes = list(_nodes(plan))
-    by_index = any("&&" in str(node.get("Index Cond", "")) for node in nodes)
-    return by_index and not any("&&" in str(node.get("Filter", "")) and "Scan" in node["Node Type"]
-                                and "Index Cond" not in node for node in nodes)  # fmt: skip
-
-
 async def estimated_rows(connection: AsyncConnection, facts: TableFacts) -> int:
     """How many rows the planner expects."""
     source = table(facts.name, schema=facts.schema)
@@ -128,10 +110,6 @@ async def explained(connection: AsyncConnection, statement: sqlalchemy.Select[An
     assert row is not None
     plan: dict[str, Any] = row[0][0]["Plan"]
     return plan
-
-
-def _nodes(plan: dict[str, Any]) -> Sequence[dict[str, Any]]:
-    return [plan, *(inner for child in plan.get("Plans", ()) for inner in _nodes(child))]
 
 
 def _geometry_column(facts: TableFacts, wanted: str | None) -> ColumnFacts:

@@ -12,8 +12,8 @@ from layers.errors import BadRequest
 from layers.model import BoundingBox, Layer, Text
 from layers.registration import Finding
 from layers.relation import KEY_COLUMN, RAW_COLUMN, relation_of, relation_rows
-from layers.table_facts import TableFacts, quoted
-from layers.table_geometry import Place, estimated_rows, is_indexed
+from layers.table_facts import TableFacts
+from layers.table_geometry import estimated_rows
 
 COUNT_AT_MOST = 2_000_000
 """Rows the planner expects up to which they are counted and measured; of more, their number is estimated."""
@@ -153,33 +153,3 @@ def remarks(facts: TableFacts, layer: Layer, measured: Measured) -> list[Finding
             )
         )
     return found
-
-
-async def index_remarks(connection: AsyncConnection, facts: TableFacts, place: Place) -> list[Finding]:
-    if facts.kind == "foreign table" or await is_indexed(connection, facts, place.column, place.extent):
-        return []
-    if facts.kind == "view":
-        return [
-            Finding(
-                "warning",
-                Text(
-                    f"没有空间索引可用于视图 {facts.title} 的 {place.column}，数据多时会慢；"
-                    "请在其下的表上建索引，并在视图中原样给出该列",
-                    f"no spatial index serves {place.column} of the view {facts.title}, which is slow with"
-                    " many rows: index the table below and give its column as it is",
-                ),
-            )
-        ]
-    # An index of a partitioned table cannot be made concurrently.
-    how = "" if facts.kind == "partitioned table" else " CONCURRENTLY"
-    create = f"CREATE INDEX{how} ON {quoted(facts.schema, facts.name)} USING gist ({quoted(place.column)});"
-    return [
-        Finding(
-            "warning",
-            Text(
-                f"{facts.title} 的 {place.column} 没有空间索引，请执行：{create}",
-                f"{place.column} of {facts.title} has no spatial index; run: {create}",
-            ),
-            create,
-        )
-    ]

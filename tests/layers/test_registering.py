@@ -7,10 +7,12 @@ import secrets
 import pytest
 from sqlalchemy import make_url
 
+from layers.access import ANONYMOUS, scope_for
 from layers.catalogue import get_layer, list_layers, register
 from layers.db import Database
 from layers.errors import BadData, BadRequest, Conflict, NotAllowed, NotFound, OneMapError
 from layers.publish import roll_back, stage
+from layers.query import search
 from layers.registered import check_registered, look, refresh, unregister
 from layers.registration import Finding, Registration
 from tests.layers.registered_tables import (
@@ -402,3 +404,23 @@ async def test_checking_says_what_is_wrong(database: Database, tables: str) -> N
 
 async def faults_of(database: Database, layer_id: str) -> list[str]:
     return [f.sentence.en for f in await check_registered(database, layer_id) if f.kind == "fault"]
+
+
+async def test_search_of_a_large_table_asks_for_its_indexes(database: Database, tables: str) -> None:
+    run_sql(
+        tables,
+        """CREATE TABLE gis.many (id integer PRIMARY KEY, name varchar(40), "中文%列" text,
+                                  geom geometry(Point, 4490));
+           INSERT INTO gis.many SELECT n, '第' || n || '家', '值' || n, NULL FROM generate_series(1, 30000) n;
+           CREATE INDEX ON gis.many USING gist (geom); ANALYZE gis.many""",
+    )
+    said = wanted("many", search_fields=("name", "中文%列"))
+    (warning,) = (await look(database, said)).findings
+    assert warning.sql is not None
+    assert warning.sql.count("CREATE INDEX CONCURRENTLY") == 3
+    run_sql(tables, *warning.sql.split("\n"))
+    assert (await look(database, said)).findings == ()
+    layer = await registered(database, "many", search_fields=("name", "中文%列"), id="later")
+    hits = await search(database, [scope_for(ANONYMOUS, layer)], "值2999")
+    assert hits[0].key == "2999"
+    assert len(hits) == 11
