@@ -12,7 +12,7 @@ from layers.db import Database
 from tests.api.city import CITY, JINAN
 from tests.api.conftest import City
 
-PUBLIC = {"building", "community", "component", "district", "station", "street", "unit_grid"}
+PUBLIC = {"building", "community", "component", "district", "plaza", "station", "street", "unit_grid"}
 
 
 async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> None:
@@ -71,7 +71,7 @@ async def test_themes_hold_the_layers_in_their_order(city_client: httpx.AsyncCli
     held = {theme["id"]: theme["layers"] for theme in themes}
     assert held["base"] == ["district", "street", "community"]
     assert held["pipe"] == ["pipe_line"]
-    assert held["other"] == ["depot"]
+    assert held["other"] == ["depot", "plaza"]
 
 
 async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
