@@ -14,7 +14,7 @@ import pytest
 
 from gis.squares import Tile, tile_at
 from layers import publish as publishing
-from layers import readings
+from layers import readings, record
 from layers.catalogue import get_layer
 from layers.db import Database
 from layers.publish import Batch, publish, stage
@@ -126,7 +126,7 @@ async def test_a_version_heard_of_elsewhere_is_never_answered_with_an_older_tile
         async def nobody_hears(*_: object) -> None: ...
 
         # The publication tells nobody: what a server knows it has from being asked.
-        monkeypatch.setattr(publishing, "notify", nobody_hears)
+        monkeypatch.setattr(record, "notify", nobody_hears)
         layer = await get_layer(database, "building")
         await publish(database, await stage(database, layer, [moved]), by="test", partial=True)
         versions, _, digest = before.partition("-")
