@@ -58,11 +58,13 @@ from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
 from api.picture_path import PicturePath
 from api.problems import problem
+from api.session import TURN
 from api.settings import ApiSettings
 from api.tile_address import XYZ_ROUTE
 from api.tile_operations import TILE_OPERATIONS
 from api.tile_path import TilePath, kept_answer
 from api.tile_selection import Selections
+from api.turns import Turns
 from api.viewers import Viewers
 from api.web_page import WebPage
 from grid.feed import EventFeed
@@ -104,6 +106,18 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 """One router for each subject. Their paths are whole, so that each file shows its addresses."""
 
+ASK_FOR_ROWS = (
+    layers.router,
+    compare.router,
+    identify.router,
+    search.router,
+    locate.router,
+    stations.router,
+    ogc.router,
+    features.router,
+)
+"""Their requests take turns; the others cost little, or last long without working."""
+
 GZIP_FROM_BYTES = 1024
 
 PROBLEM: dict[str, Any] = {
@@ -132,7 +146,7 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
     )
     app.state.counters = counters
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[TURN] if router in ASK_FOR_ROWS else [])
     app.router.default = WebPage(settings.web_root)
     return app
 
@@ -245,6 +259,7 @@ def _lifespan(
                 locator,
                 feed,
                 archives,
+                Turns(seconds_a_minute=settings.client_seconds_a_minute),
             )
             yield
 

@@ -14,6 +14,7 @@ from starlette.types import Scope as AsgiScope
 from api.open_archives import OpenArchives
 from api.settings import ApiSettings
 from api.tile_selection import Selections
+from api.turns import Turns
 from api.viewers import Viewers
 from grid.feed import EventFeed
 from grid.locate import Locator
@@ -43,6 +44,7 @@ class Context:
     locator: Locator
     feed: EventFeed
     archives: OpenArchives
+    turns: Turns
 
 
 def context_of(scope: AsgiScope) -> Context:

@@ -12,6 +12,7 @@ from api.picture_address import MEDIA_TYPES, is_picture_address, read_picture_ad
 from api.session import viewer_of_request
 from api.tile_answer import ASK_AGAIN, ASK_AGAIN_PRIVATE, FOR_EVER, knows
 from api.tile_path import CLIENT_LEFT, answer_other_method, unless_client_leaves
+from api.turns import client_name
 from layers.access import ANONYMOUS, Scope, scope_for
 from layers.errors import NotAllowed, NotFound
 from layers.model import Layer, RasterFile
@@ -46,8 +47,9 @@ class PicturePath:
         picture = context.rasters.kept(seen, raster, look, asked.square, asked.form)
         was_kept = picture is not None
         if picture is None:
-            drawing = context.rasters.drawn(seen, raster, look, asked.square, asked.form)
-            picture = await unless_client_leaves(drawing, receive)
+            async with context.turns.turn(client_name(scope, viewer)):
+                drawing = context.rasters.drawn(seen, raster, look, asked.square, asked.form)
+                picture = await unless_client_leaves(drawing, receive)
         if picture is None:
             await send({"type": "http.response.start", "status": CLIENT_LEFT, "headers": []})
             return

@@ -7,6 +7,7 @@ request must say so too (Sec-Fetch-Site, or Origin from older browsers).
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from starlette.types import Scope as AsgiScope
 
 from api.context import Context, context_of
 from api.errors import COOKIE, SessionExpired
+from api.turns import client_name
 from layers.access import ANONYMOUS, Viewer, require
 from layers.accounts import viewer_of
 from layers.errors import LoginNeeded, NotAllowed
@@ -122,6 +124,15 @@ async def _account(viewer: ViewerDep) -> Viewer:
         raise LoginNeeded("请先登录", "please log in first")
     return viewer
 
+
+async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
+    """Holds the work of a request until it is the client's turn (`api.turns`)."""
+    async with context_of(request.scope).turns.turn(client_name(request.scope, viewer)):
+        yield
+
+
+TURN = Depends(_turn)
+"""For routes that ask the database for rows."""
 
 AccountDep = Annotated[Viewer, Depends(_account)]
 """The viewer, who has logged in: said before the body is looked at (nobody makes us read one without)."""

@@ -35,4 +35,6 @@ class ApiSettings:
     """Folder of tile archives that anybody may read; None: none are served."""
     rasters: Path | None = None
     """Folder of the files of raster layers; None: there are none."""
+    client_seconds_a_minute: float | None = None
+    """Seconds of work that each client may have done in a minute (`api.turns`); None: no limit."""
     version: str = "0.1.0"

@@ -20,6 +20,7 @@ from api.session import viewer_of_request
 from api.tile_address import is_tile_address, read_address
 from api.tile_answer import TileAnswer, tile_answer
 from api.tile_selection import Chosen
+from api.turns import client_name
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
 from layers.moments import NOW
@@ -91,7 +92,9 @@ class TilePath:
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:
-            tile = await unless_client_leaves(context.tiles.drawn(chosen.selection, asked.square), receive)
+            async with context.turns.turn(client_name(scope, viewer)):
+                drawing = context.tiles.drawn(chosen.selection, asked.square)
+                tile = await unless_client_leaves(drawing, receive)
         if tile is None:
             await send({"type": "http.response.start", "status": CLIENT_LEFT, "headers": []})
             return

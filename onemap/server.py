@@ -59,6 +59,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         cors_origins=settings.cors_origins,
         secure_cookies=settings.secure_cookies,
         uploads=settings.uploads,
+        client_seconds_a_minute=settings.client_seconds or None,
         archives=settings.archives,
         tile_store=None if settings.database_url is None else settings.tile_store(settings.database_url),
         tile_store_bytes=settings.tiles_on_disk_mb * 2**20,

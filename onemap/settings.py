@@ -46,6 +46,8 @@ class Settings:
     """Other sites whose pages may call the service, separated by commas; `*` for all (without cookies)."""
     language: Literal["zh", "en"] = "zh"
     """Language of the command line; without it, that of `LANG`."""
+    client_seconds: int = 120
+    """Seconds of work that each account or address may have done in a minute by a server process; 0: any."""
     tiles_on_disk_mb: int = 2048
     """Room for drawn tiles in the home folder, in MB; 0 keeps them in memory only."""
     local_systems: Path | None = None
@@ -124,6 +126,8 @@ def _parsed(variable: str, text: str) -> object:
             return _whole_number(variable, text, 1, 65_535)
         case "ONEMAP_WORKERS":
             return _whole_number(variable, text, 1, 64)
+        case "ONEMAP_CLIENT_SECONDS":
+            return _whole_number(variable, text, 0, 10**6)
         case "ONEMAP_TILES_ON_DISK_MB":
             return _whole_number(variable, text, 0, 10**6)
         case "ONEMAP_SECURE_COOKIES":
