@@ -6,7 +6,9 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from grid.dispatch import list_rules, load_rules, read_rules
@@ -14,17 +16,22 @@ from importers.options import ImportOptions
 from importers.run import import_files
 from layers.access import Role
 from layers.accounts import create_account, load_departments
-from layers.catalogue import list_layers, set_access
+from layers.catalogue import get_layer, list_layers, register, set_access
 from layers.db import Database
 from layers.errors import BadData, Conflict
+from layers.model import Text
 from onemap import serve
 from onemap.dispatching import read_departments, read_table
 from onemap.settings import PROJECT_ROOT, Settings
 from onemap.terminal import Bars, out, say, step
+from sample_data.ground import make_ground
 from sample_data.make import make_city
 
 SAMPLE = PROJECT_ROOT / "sample_data"
 CITY = SAMPLE / "luan"
+
+
+GROUND_TITLES = {"image": Text("航空影像", "Aerial image"), "dem": Text("地面高程", "Ground elevation")}
 
 
 class Person(NamedTuple):
@@ -50,7 +57,7 @@ def run(settings: Settings) -> None:
     """Brings up the database, loads the city where there is none yet, and serves until Ctrl-C."""
     serve.require_free_port(settings)
     with serve.database(settings) as url:
-        asyncio.run(_load(url))
+        asyncio.run(_load(url, settings.rasters))
         passwords = _people(url, settings.home / "demo_accounts.json")
         _welcome(settings, passwords)
         serve.run(settings, url)
@@ -68,7 +75,7 @@ async def load_city(database: Database, folder: Path) -> None:
         )
 
 
-async def _load(url: str) -> None:
+async def _load(url: str, rasters: Path) -> None:
     async with Database(url) as database:
         await _load_rules(database)
         if any(layer.version for layer in await list_layers(database)):
@@ -82,6 +89,21 @@ async def _load(url: str) -> None:
             await set_access(database, layer, "public")
         out.print(say("→ 导入样例城市 …", "→ importing the sample city …"), markup=False)
         await load_city(database, folder)
+        await load_ground(database, folder, rasters)
+
+
+async def load_ground(database: Database, city: Path, rasters: Path) -> None:
+    """Makes the ground of a sample city and imports it: two images and the heights, open to everybody."""
+    with TemporaryDirectory(prefix="onemap-ground-") as folder:
+        with step("绘制影像与地形", "drawing the images and the terrain"):
+            ground = await asyncio.to_thread(make_ground, city, Path(folder))
+        files = {"image": ground.images, "dem": (ground.heights,)}
+        for layer_id, paths in files.items():
+            options = ImportOptions(by="demo", layer_id=layer_id)
+            await import_files(database, paths, options, rasters=rasters)
+            made = await get_layer(database, layer_id)
+            await register(database, replace(made, title=GROUND_TITLES[layer_id]))
+            await set_access(database, layer_id, "public")
 
 
 async def _load_rules(database: Database) -> None:

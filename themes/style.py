@@ -56,7 +56,7 @@ def build_style(
                 of_pixels = draw_raster(layer, theme.id, scheme, tiles_url([layer.id]))
                 sources |= of_pixels.sources
                 drawn += of_pixels.layers
-                legends[layer.id] = []
+                legends[layer.id] = of_pixels.legend
         shown = [i for i in theme.layers if i in layers and layers[i].has_rows and i not in legends]
         for start in range(0, len(shown), most_in_a_tile):
             together = shown[start : start + most_in_a_tile]

@@ -30,7 +30,7 @@ from gis.matrix_sets import METRES_PER_DEGREE
 from gis.squares import HALF_WORLD_M
 from layers.errors import Unavailable
 from layers.model import RasterFile
-from tiles.raster_look import EXPRESSIONS, Format, Look
+from tiles.raster_look import EXPRESSIONS, OWN_RAMPS, Format, Look
 from tiles.relief import hillshade, mapbox, terrarium
 from tiles.square import Frame, Square
 
@@ -234,6 +234,11 @@ def _mapped(values: NDArray[np.float64], alpha: Alpha, look: Look) -> tuple[NDAr
 @lru_cache(maxsize=32)
 def _ramp(name: str) -> NDArray[np.uint8]:
     """(256, 3): the colours of a map by name."""
+    if name in OWN_RAMPS:
+        stops = np.array(OWN_RAMPS[name], dtype=np.float64)
+        shares = np.linspace(0, 1, 256)
+        channels = [np.interp(shares, stops[:, 0], stops[:, n]) for n in (1, 2, 3)]
+        return np.asarray(np.rint(np.stack(channels, axis=1)), dtype=np.uint8)
     colours: Any = cmap.get(name)
     return np.array([colours[n][:3] for n in range(256)], dtype=np.uint8)
 

@@ -24,8 +24,15 @@ PARAMETERS = (
     "render", "bands", "rescale", "colormap", "azimuth", "altitude", "z_factor", "resampling", "size",
 )  # fmt: skip
 """Query parameters that say how to draw."""
+OWN_RAMPS: Mapping[str, tuple[tuple[float, int, int, int], ...]] = {
+    "relief": (
+        (0.0, 118, 158, 116), (0.2, 160, 188, 132), (0.45, 222, 214, 164), (0.7, 196, 164, 124),
+        (0.9, 166, 138, 118), (1.0, 240, 238, 234),
+    )
+}  # fmt: skip
+"""Colour maps of our own: share of the range, red, green, blue. Land from plain to peak, no sea."""
 COLORMAPS = (
-    "gray", "viridis", "plasma", "inferno", "magma", "cividis", "turbo", "terrain", "gist_earth",
+    *OWN_RAMPS, "gray", "viridis", "plasma", "inferno", "magma", "cividis", "turbo", "terrain", "gist_earth",
     "rdylgn", "rdbu_r", "spectral", "blues", "greens", "ylgn", "ylorrd",
 )  # fmt: skip
 SIZES = (256, 512)
@@ -173,7 +180,7 @@ def _plain(raster: RasterFile, bands: tuple[int, ...], given: Mapping[str, str])
 
 
 def _usual_colormap(raster: RasterFile) -> str:
-    return {"elevation": "gist_earth", "image": "gray"}.get(raster.meaning, "viridis")
+    return {"elevation": "relief", "image": "gray"}.get(raster.meaning, "viridis")
 
 
 def _span(raster: RasterFile, number: int) -> tuple[float, float]:

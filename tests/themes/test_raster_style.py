@@ -45,6 +45,7 @@ def test_an_image_is_one_picture_under_the_map_and_takes_no_part_in_vector_tiles
         "onemap:order": 26, "onemap:layer": "photo", "onemap:theme": "imagery"
     }  # fmt: skip
     assert style["center"] == [116.5, 31.5]
+    assert style["metadata"]["onemap:legend"]["photo"][0]["title"] == {"zh": "甲", "en": "a"}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -54,7 +55,9 @@ def test_heights_are_coloured_shaded_and_ground_for_3d(scheme: Scheme) -> None:
     assert (terrain["type"], terrain["encoding"], terrain["tileSize"]) == ("raster-dem", "terrarium", 512)
     assert "render=terrarium" in terrain["url"]
     types = {layer["id"]: (layer["type"], layer.get("source")) for layer in style["layers"]}
-    assert types["dem-shade"] == ("hillshade", "raster:dem:terrain")
+    assert types["dem-shade"] == ("hillshade", "raster:dem:shade")
+    (shade,) = [layer for layer in style["layers"] if layer["id"] == "dem-shade"]
+    assert shade["metadata"]["onemap:terrain"] == "raster:dem:terrain"
     assert types["dem-colour"] == ("raster", "raster:dem")
 
 

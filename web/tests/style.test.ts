@@ -1,6 +1,6 @@
 import type { LayerSpecification, StyleSpecification } from 'maplibre-gl'
 import { describe, expect, it } from 'vitest'
-import { arrange, scaled, visibilityOf } from '@/map/style'
+import { arrange, datedUrl, groundOf, scaled, visibilityOf } from '@/map/style'
 
 const drawn = (id: string, extra: Record<string, unknown> = {}): LayerSpecification =>
   ({ id: `${id}-x`, type: 'line', source: 's', 'source-layer': id, ...extra }) as LayerSpecification
@@ -60,5 +60,43 @@ describe('an opacity made fainter', () => {
       'interpolate', ['linear'], ['zoom'], 12, 0.2, 16, ['*', 0.5, ['case', true, 1, 0.5]],
     ])
     expect(scaled(['step', ['zoom'], 0.2, 14, 1], 0.5)).toEqual(['step', ['zoom'], 0.1, 14, 0.5])
+  })
+})
+
+describe('layers of pixels', () => {
+  const picture = {
+    id: 'image-picture',
+    type: 'raster',
+    source: 'raster:image',
+    metadata: { 'onemap:layer': 'image' },
+    paint: { 'raster-opacity': 0.5 },
+  } as LayerSpecification
+  const shade = {
+    id: 'dem-shade',
+    type: 'hillshade',
+    source: 'raster:dem:shade',
+    metadata: { 'onemap:layer': 'dem', 'onemap:terrain': 'raster:dem:terrain' },
+  } as LayerSpecification
+
+  it('are switched and faded like any other', () => {
+    expect(visibilityOf(picture, all)).toBe('none')
+    const chosen = { ...all, visible: new Set(['image']), opacity: { image: 0.5 } }
+    const ready = arrange(style([picture]), 'light', chosen).layers[1]
+    expect(ready?.layout).toEqual({ visibility: 'visible' })
+    expect(ready?.paint).toEqual({ 'raster-opacity': 0.25 })
+  })
+
+  it('come as of the date that was chosen, or the newest', () => {
+    const newest = 'http://here/tiles/image.json?size=512&format=webp'
+    const old = datedUrl(newest, '2024')
+    expect(old).toBe('http://here/tiles/image.json?size=512&format=webp&datetime=2024')
+    expect(datedUrl(old, undefined)).toBe(newest)
+    expect(datedUrl(old, '2026')).toContain('datetime=2026')
+  })
+
+  it('carry the map in 3D where heights are shown', () => {
+    const heights = style([picture, shade])
+    expect(groundOf(heights, all)).toBeNull()
+    expect(groundOf(heights, { ...all, visible: new Set(['dem']) })).toBe('raster:dem:terrain')
   })
 })

@@ -22,6 +22,7 @@ export interface Layer {
   id: string
   title: Title
   theme: string
+  kind: 'rows' | 'registered' | 'raster'
   geometry_type: GeometryType
   version: number
   /** Null where the viewer may see only part of the rows. */
@@ -37,6 +38,16 @@ export interface Layer {
   description: Title
   owner?: string
   fields: Field[]
+  /** Of a raster layer, newest first. */
+  rasters: RasterState[]
+}
+
+/** One state of a raster layer: `taken` is a year, a month or a day. */
+export interface RasterState {
+  version: number
+  taken: string
+  meaning: 'image' | 'elevation' | 'classes' | 'values'
+  pixel_m: number
 }
 
 export interface Theme {

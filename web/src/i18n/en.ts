@@ -39,6 +39,8 @@ export const en: Messages = {
   opacity: 'Opacity',
   version: 'Version',
   owner: 'Owner',
+  takenOn: 'Taken',
+  pixelSize: 'Pixel size',
   scaleRange: 'Drawn',
   fromZoom: 'from zoom {zoom}',
   layerExtent: 'Zoom to layer',

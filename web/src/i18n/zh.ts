@@ -37,6 +37,8 @@ export const zh = {
   opacity: '不透明度',
   version: '版本',
   owner: '主管部门',
+  takenOn: '拍摄日期',
+  pixelSize: '像元大小',
   scaleRange: '显示级别',
   fromZoom: '{zoom} 级及以上',
   layerExtent: '缩放到图层',

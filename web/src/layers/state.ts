@@ -23,12 +23,23 @@ export const isLoaded = computed(() => catalogue.value.layers.length > 0)
 /** Ids of the layers switched on, seen or not: logging in brings back what was wanted. */
 export const visible = reactive(new Set<string>())
 export const opacity = reactive<Record<string, number>>({})
+/** Which date of a raster layer is shown, by layer id; absent means the newest. */
+export const taken = reactive<Record<string, string>>({})
 
 /** Legends by layer id, with colours of the scheme drawn now. */
 export const legends = shallowRef<Record<string, LegendEntry[]>>({})
 
 /** Not shown at first: they crowd the city at a glance. */
 const OFF_AT_FIRST = new Set(['address', 'pipe_line', 'pipe_node'])
+
+function isOffAtFirst(layer: Layer): boolean {
+  return OFF_AT_FIRST.has(layer.id) || isRaster(layer)
+}
+
+/** A layer of pixels: it has dates and no rows to count. */
+export function isRaster(layer: Layer): boolean {
+  return layer.kind === 'raster'
+}
 
 /** Areas everything lies in, smallest first: to name them at every place would say nothing about it. */
 export const FRAMES: readonly string[] = ['unit_grid', 'community', 'street', 'district']
@@ -41,14 +52,14 @@ export async function loadCatalogue(): Promise<void> {
   const known = new Set(catalogue.value.layers.map((layer) => layer.id))
   catalogue.value = { layers, themes }
   if (wasChosen && known.size === 0) return
-  for (const { id } of layers) {
-    if (!known.has(id) && !OFF_AT_FIRST.has(id)) visible.add(id)
+  for (const layer of layers) {
+    if (!known.has(layer.id) && !isOffAtFirst(layer)) visible.add(layer.id)
   }
 }
 
 /** The layers of the first look: everything but what crowds it. */
 export function overview(): string[] {
-  return catalogue.value.layers.filter(({ id }) => !OFF_AT_FIRST.has(id)).map(({ id }) => id)
+  return catalogue.value.layers.filter((layer) => !isOffAtFirst(layer)).map(({ id }) => id)
 }
 
 /** Switches exactly `ids` on (a shared link, a theme). */
@@ -88,9 +99,11 @@ export const shownLayers = computed(() =>
     .filter((layer) => visible.has(layer.id) && !isEmpty(layer)),
 )
 
-/** West, south, east, north of everything published; null while nothing is. */
+/** West, south, east, north of everything published, of pixels only where there is nothing else; null if nothing. */
 export const fullExtent = computed<api.Bounds | null>(() => {
-  const boxes = catalogue.value.layers.flatMap((layer) => (layer.bounds ? [layer.bounds] : []))
+  const placed = catalogue.value.layers.filter((layer) => layer.bounds)
+  const rows = placed.filter((layer) => !isRaster(layer))
+  const boxes = (rows.length > 0 ? rows : placed).flatMap((layer) => (layer.bounds ? [layer.bounds] : []))
   if (boxes.length === 0) return null
   return [
     Math.min(...boxes.map((box) => box[0])),

@@ -4,6 +4,7 @@ import {
   ScaleControl,
   setWorkerUrl,
   type LayerSpecification,
+  type RasterTileSource,
   type StyleSpecification,
   type VectorTileSource,
 } from 'maplibre-gl'
@@ -18,13 +19,14 @@ import {
   legends,
   loadCatalogue,
   opacity,
+  taken,
   visible,
   type LegendEntry,
 } from '@/layers/state'
 import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { recolourImages, supplyImages } from './images'
-import { arrange, layerOf, opacitiesOf, visibilityOf, type Choice } from './style'
+import { arrange, datedUrl, groundOf, layerOf, opacitiesOf, terrainOf, visibilityOf, type Choice } from './style'
 
 setWorkerUrl(workerUrl)
 
@@ -96,7 +98,7 @@ export async function drawStyle(): Promise<void> {
   const drawn = scheme.value
   const style = await api.readStyle(drawn)
   if (drawn !== scheme.value) return
-  assembled = filled(style)
+  assembled = dated(filled(style))
   legends.value = legendsOf(style)
   map.setStyle(arrange(assembled, drawn, choice()), {
     diff: true,
@@ -106,6 +108,7 @@ export async function drawStyle(): Promise<void> {
   map.once('styledata', () => {
     isDrawn.value = true
     drawings.value++
+    raiseGround()
   })
 }
 
@@ -130,7 +133,48 @@ function applyChoice(): void {
       map.setPaintProperty(drawn.id, name as 'fill-opacity', value as number)
     }
   }
+  raiseGround()
 }
+
+/** In 3D the map stands on the heights of a terrain layer that is shown. */
+function raiseGround(): void {
+  const map = cityMap.value
+  if (!map || !assembled) return
+  const chosen = choice()
+  const ground = chosen.threeD ? groundOf(assembled, chosen) : null
+  const source = ground !== null && map.getSource(ground) ? ground : null
+  if ((map.getTerrain()?.source ?? null) === source) return
+  map.setTerrain(source === null ? null : { source, exaggeration: 1.5 })
+}
+
+/** The style with the pictures of the dates that were chosen. */
+function dated(style: StyleSpecification): StyleSpecification {
+  const sources = { ...style.sources }
+  for (const [name, id] of rasterSources(style)) {
+    const source = sources[name]
+    if (source && 'url' in source && source.url) sources[name] = { ...source, url: datedUrl(source.url, taken[id]) }
+  }
+  return { ...style, sources }
+}
+
+/** Names of the sources of raster layers, with the layer of each. */
+function rasterSources(style: StyleSpecification): [string, string][] {
+  return style.layers.flatMap((drawn): [string, string][] => {
+    const layer = layerOf(drawn)
+    if (layer === null || (drawn.type !== 'raster' && drawn.type !== 'hillshade')) return []
+    const names = [String(drawn.source), terrainOf(drawn)]
+    return names.flatMap((name): [string, string][] => (name === null ? [] : [[name, layer]]))
+  })
+}
+
+watch(
+  () => ({ ...taken }),
+  (now, before) => {
+    if (!assembled) return
+    assembled = dated(assembled)
+    renewTiles((id) => now[id] !== before[id])
+  },
+)
 
 function choice(): Choice {
   return { visible: new Set(visible), opacity: { ...opacity }, threeD: threeD.value }
@@ -179,10 +223,13 @@ export function renewTiles(ofLayer: (id: string) => boolean): void {
   const map = cityMap.value
   if (!map || !assembled) return
   const drawn = assembled.layers.filter((layer) => ofLayer(layerOf(layer) ?? ''))
-  const names = new Set(drawn.map((layer) => ('source' in layer ? String(layer.source) : '')))
+  const names = new Set(
+    drawn.flatMap((layer) => ('source' in layer ? [String(layer.source), terrainOf(layer) ?? ''] : [])),
+  )
   for (const name of names) {
-    const source = map.getSource<VectorTileSource>(name)
-    if (source?.type === 'vector' && source.url) source.setUrl(source.url)
+    const source = map.getSource<VectorTileSource | RasterTileSource>(name)
+    const known = assembled.sources[name]
+    if (source?.url && known && 'url' in known && known.url) source.setUrl(known.url)
   }
 }
 
@@ -206,6 +253,7 @@ export async function freshenTiles(layers: readonly { id: string; since: number 
   for (const [name, ids] of layersBySource(assembled)) {
     const changed = told.filter(({ id }) => ids.has(id))
     const source = map.getSource<VectorTileSource>(name)
+    if (changed.length > 0 && source?.url && String(source.type).startsWith('raster')) source.setUrl(source.url)
     if (changed.length === 0 || source?.type !== 'vector' || !source.url) continue
     // Not by `setTiles`, which would throw every tile away.
     source.tiles = (await api.readTileAddress(source.url)).tiles

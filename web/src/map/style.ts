@@ -32,7 +32,8 @@ const CJK = 'PingFang SC,Microsoft YaHei,Noto Sans CJK SC,Source Han Sans SC,Not
 
 /** The map layer a drawn layer belongs to, or null for the ground and overlays. */
 export function layerOf(drawn: LayerSpecification): string | null {
-  return ('source-layer' in drawn && drawn['source-layer']) || null
+  const named = metadata(drawn)['onemap:layer']
+  return ('source-layer' in drawn && drawn['source-layer']) || (typeof named === 'string' ? named : null)
 }
 
 /**
@@ -75,6 +76,7 @@ const OPACITIES: Record<string, string[]> = {
   symbol: ['text-opacity', 'icon-opacity'],
   'fill-extrusion': ['fill-extrusion-opacity'],
   raster: ['raster-opacity'],
+  hillshade: ['hillshade-exaggeration'],
 }
 
 /** `opacity × factor`; a zoom curve stays the outermost expression, as MapLibre demands. */
@@ -90,6 +92,29 @@ export function scaled(opacity: unknown, factor: number): unknown {
     return opacity.map((part, n) => (n >= 2 && n % 2 === 0 ? scaled(part, factor) : part))
   }
   return ['*', factor, opacity]
+}
+
+/** Where the pictures of a raster layer are: of the newest state, or of the one taken at `date`. */
+export function datedUrl(url: string, date: string | undefined): string {
+  const [path, query = ''] = url.split('?')
+  const said = new URLSearchParams(query)
+  if (date) said.set('datetime', date)
+  else said.delete('datetime')
+  return `${path}?${said}`
+}
+
+/** The source of a 3D ground that goes with a shaded layer. */
+export function terrainOf(drawn: LayerSpecification): string | null {
+  const name = metadata(drawn)['onemap:terrain']
+  return typeof name === 'string' ? name : null
+}
+
+/** The source a 3D ground can stand on: the heights of the first layer that is shown and has some. */
+export function groundOf(style: StyleSpecification, choice: Choice): string | null {
+  const shaded = style.layers.find(
+    (drawn) => drawn.type === 'hillshade' && choice.visible.has(layerOf(drawn) ?? ''),
+  )
+  return shaded ? terrainOf(shaded) : null
 }
 
 function placeOf(drawn: LayerSpecification): number {
