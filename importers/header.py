@@ -24,9 +24,9 @@ def column_names(titles: Sequence[str], file: str) -> tuple[list[str], tuple[Not
     its number. Raises `BadTable` if two columns have one name, if there are too many or one is too long, or
     if the row holds numbers and so is no header.
     """
-    _check_size(titles, file)
+    check_names(titles, file)
     written = [" ".join(unicodedata.normalize("NFC", title).replace("\0", "").split()) for title in titles]
-    names = ["".join(c for c in name if unicodedata.category(c) not in _HIDDEN) for name in written]
+    names = [visible(name) for name in written]
     notes = _cleaned(titles, written, names)
     filled = [name for name in names if name]
     if not filled:
@@ -82,7 +82,23 @@ def header_again(first: int, times: int) -> Note:
     )
 
 
-def _check_size(titles: Sequence[str], file: str) -> None:
+def visible(name: str) -> str:
+    """`name` without the characters that cannot be seen."""
+    return "".join(c for c in name if unicodedata.category(c) not in _HIDDEN)
+
+
+def unseen_characters(names: Sequence[str]) -> Note:
+    """The note of names, shown without them, that held characters that cannot be seen."""
+    return Note(
+        "header.control",
+        f"列名中看不见的控制字符已去掉：{'、'.join(names[:10])}",
+        f"characters that cannot be seen were taken out of column names: {', '.join(names[:10])}",
+        len(names),
+    )
+
+
+def check_names(titles: Sequence[str], file: str) -> None:
+    """Raises `BadTable` for more columns than a layer has fields, or a name as long as a paragraph."""
     if len(titles) > MAX_FIELDS:
         raise BadTable(
             file,
@@ -118,12 +134,5 @@ def _cleaned(titles: Sequence[str], written: Sequence[str], names: Sequence[str]
         if n != (w.removeprefix("\ufeff") if i == 0 else w)
     ]
     if hidden:
-        notes.append(
-            Note(
-                "header.control",
-                f"列名中看不见的控制字符已去掉：{'、'.join(hidden[:10])}",
-                f"characters that cannot be seen were taken out of column names: {', '.join(hidden[:10])}",
-                len(hidden),
-            )
-        )
+        notes.append(unseen_characters(hidden))
     return tuple(notes)

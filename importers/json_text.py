@@ -24,8 +24,8 @@ _GEOJSON = {
 _HEAD = 65_536
 _LOOKED_AT = 1024 * 1024
 """Bytes of a file whose features are looked at one by one."""
-_MOST_TOPOLOGY = 256 * 1024**2
-"""Bytes up to which a TopoJSON's arcs are counted; a reader holds it in memory many times over anyway."""
+_MOST_TOPOLOGY = 32 * 1024**2
+"""Bytes up to which a TopoJSON's arcs are counted: parsed, it takes ten times that in memory."""
 _BLOCK = 4 * 1024 * 1024
 
 

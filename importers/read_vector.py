@@ -33,6 +33,7 @@ from importers.errors import (
     Unreadable,
     UnsafeFile,
 )
+from importers.header import check_names, unseen_characters, visible
 from importers.json_text import json_kind
 from importers.options import ImportOptions
 from importers.shapefile import Parts, check_whole, dbf_encoding, deleted_rows, parts, text_blocks
@@ -184,6 +185,8 @@ def _source(
     cut_names: bool = False,
 ) -> Source:
     row_id = str(info["fid_column"]) if _has_row_id(info) else None
+    if unseen := [shown for name in info["fields"] if (shown := visible(name)) != name]:
+        notes = (*notes, unseen_characters(unseen))
 
     def read(rows: int) -> Iterator[Chunk]:
         return _read(path, file, name, text, rows, with_row_id=row_id is not None)
@@ -218,6 +221,7 @@ def _opened(
         with _stream(path, name, encoding, 1, _has_row_id(info)) as (meta, reader):
             by_hand = text.by_hand if text else None
             columns = [f for f in reader.schema if f.name != _geometry_name(meta)]
+            check_names([f.name for f in columns], file)
             names = _names([f.name for f in columns], by_hand)
             kept = [
                 pa.field(name, plain(pa.array([], f.type)).type)
@@ -307,7 +311,7 @@ def _names(given: list[str], by_hand: str | None) -> list[str]:
     """The columns' names, each once: two that dBASE cut to the same ten bytes are told apart by a number."""
     names: list[str] = []
     for name in given:
-        whole = decoded(name, by_hand) or "column"
+        whole = visible(decoded(name, by_hand)) or "column"
         number = 1
         while (found := whole if number == 1 else f"{whole}_{number}") in names:
             number += 1

@@ -83,9 +83,14 @@ _UNSEEN = r"[\x01-\x1f\x7f\x{200B}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]"
 """Control characters, and those that turn the text after them round (Unicode UAX #9)."""
 _EDGES = r"^\s|\s$|^\x{3000}|\x{3000}$|^\x{00A0}|\x{00A0}$|" + _UNSEEN
 _WIDE = r"[\x{FF01}-\x{FF5E}\x{3000}]"
-_GARBLED = r"\x{FFFD}|锟斤拷|锟斤|烫烫烫|屯屯屯|[\x{80}-\x{FF}]{4}|\x00"
-"""U+FFFD, what GBK makes of it, what debug builds leave in memory, Chinese read as Latin-1 (two characters or
-more make four accented letters in a row, which no language has), NUL (which the store refuses)."""
+_GARBLED = r"\x{FFFD}|锟斤拷|锟斤|烫烫烫|屯屯屯|\x00"
+_AS_LATIN = (
+    r"|(?:[\x{B2}-\x{B6}\x{B8}-\x{D6}\x{D8}-\x{F7}][\x{A1}-\x{FE}]){2}"
+    r"|(?:[\x{E4}-\x{E9}][\x{80}-\x{BF}]{2}){2}"
+)
+"""U+FFFD, what GBK makes of it, what debug builds leave in memory, NUL (which the store refuses); and two
+Chinese characters of GBK, or of UTF-8, read as Latin-1: no language has such a row of accents and signs. What
+people do write in a row (· × ° ±) begins none."""
 _CODE_NAME = re.compile(r"(^|_)(code|node|class|subclass)$")
 
 
@@ -189,7 +194,7 @@ def _check_text(portion: Portion, work: Work, field: Field) -> None:
     ledger.found(
         GARBLED,
         portion,
-        texts.rows(pc.match_substring_regex(texts.values, _GARBLED)),
+        texts.rows(pc.match_substring_regex(texts.values, _GARBLED + _AS_LATIN)),
         _of(
             portion, field, "疑似乱码（编码错误）或含 NUL 字符", "looks garbled (wrong encoding) or holds NUL"
         ),

@@ -148,6 +148,22 @@ SPECIMENS = (
         ("name", "1"),
     ),
     Specimen(
+        "json-name-right-to-left.geojson",
+        "a property whose name turns the text round (U+202E)",
+        "note",
+        "header.control",
+        collection(({"id": 1, "name\u202egnp.exe": "a"}, POINT)),
+        ("namegnp.exe",),
+    ),
+    Specimen(
+        "json-name-5000-long.geojson",
+        "a property whose name has 5,000 characters",
+        "refusal",
+        "BadTable",
+        collection(({"n" * 5000: 1}, POINT)),
+        ("5000",),
+    ),
+    Specimen(
         "json-gbk.geojson",
         "GeoJSON in GBK",
         "refusal",

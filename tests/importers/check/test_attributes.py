@@ -31,6 +31,8 @@ def one(value: str | None, field: Field) -> set[str]:
         ("ATT-08", NAME, "锟斤拷"),
         ("ATT-08", NAME, "书\ufffd店"),
         ("ATT-08", NAME, "书\x00店"),
+        ("ATT-08", NAME, "ÊéµêÊ"),
+        ("ATT-07", NAME, "书\u202e店"),
         ("ATT-09", NAME, "NULL"),
         ("ATT-09", NAME, "#N/A"),
     ],
@@ -41,7 +43,16 @@ def test_a_value_with_one_fault_breaks_one_rule(rule: str, field: Field, value: 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [(NAME, "新华 书店"), (NAME, "Ｋ书店"), (NAME, "无"), (KIND, "1"), (KIND, None), (NODE, "JS1")],
+    [
+        (NAME, "新华 书店"),
+        (NAME, "Ｋ书店"),
+        (NAME, "·····"),
+        (NAME, "éàü"),
+        (NAME, "无"),
+        (KIND, "1"),
+        (KIND, None),
+        (NODE, "JS1"),
+    ],
 )
 def test_a_right_value_breaks_none(field: Field, value: str | None) -> None:
     assert one(value, field) == set()
