@@ -20,11 +20,11 @@ from layers.laps import timed
 def main() -> None:
     """Imports one file as one layer."""
     url, file, layer, *rest = sys.argv[1:]
-    options = ImportOptions(layer_id=layer, allow_refused=True)
-    print(json.dumps(asyncio.run(_measured(url, Path(file), options, rest))))
+    options = ImportOptions(layer_id=layer, allow_refused=True, check="--no-check" not in rest)
+    print(json.dumps(asyncio.run(_measured(url, Path(file), options))))
 
 
-async def _measured(url: str, file: Path, options: ImportOptions, rest: list[str]) -> dict[str, Any]:
+async def _measured(url: str, file: Path, options: ImportOptions) -> dict[str, Any]:
     with timed() as laps:
         async with Database(url) as database:
             [report] = await import_files(database, [file], options)

@@ -126,48 +126,69 @@ def _files(city: Path) -> list[Path]:
     return made
 
 
-def _compared(server: Server, template: str, file: Path) -> list[Ratio]:
-    theirs: list[Run] = []
-    ours: list[Run] = []
-    again: list[Run] = []
-    changed: list[Run] = []
-    rounds = 1
-    while len(ours) < rounds:
+class _Runs:
+    """What was measured of one file, round by round."""
+
+    def __init__(self) -> None:
+        self.theirs: list[Run] = []
+        self.bare: list[Run] = []
+        self.ours: list[Run] = []
+        self.again: list[Run] = []
+        self.changed: list[Run] = []
+
+    def round(self, server: Server, template: str, file: Path) -> None:
+        """Every contender once, in turn."""
         with server.database() as url:
-            theirs.append(_by_ogr2ogr(server, url, file))
+            self.theirs.append(_by_ogr2ogr(server, url, file))
         with server.database(template) as url:
-            ours.append(_by_us(server, url, file))
-            again.append(_by_us(server, url, file))
+            self.bare.append(_by_us(server, url, file, "--no-check"))
+        with server.database(template) as url:
+            self.ours.append(_by_us(server, url, file))
+            self.again.append(_by_us(server, url, file))
             if file.suffix == ".gpkg":
                 with _one_in_a_hundred_changed(file) as other:
-                    changed.append(_by_us(server, url, other))
-        rounds = 1 if ours[0].said["rows"] >= MANY_ROWS else 3
-    rows, count = ours[0].said["rows"], len(ours)
-    show_parts(f"{file.name}, {rows:,} rows", ours[-1].said["laps"])
+                    self.changed.append(_by_us(server, url, other))
 
-    def ratio(what: str, against: str, mine: float, other: float, unit: str = "s", note: str = "") -> Ratio:
-        return Ratio(what, against, mine, other, unit, False, count, note)
 
-    def middle(runs: list[Run], part: str) -> float:
-        return float(median(getattr(one, part) for one in runs))
+def _compared(server: Server, template: str, file: Path) -> list[Ratio]:
+    runs = _Runs()
+    runs.round(server, template, file)
+    rows = runs.ours[0].said["rows"]
+    while rows < MANY_ROWS and len(runs.ours) < 3:
+        runs.round(server, template, file)
+    show_parts(f"{file.name}, {rows:,} rows, with all checks", runs.ours[-1].said["laps"])
+    return _ratios(runs, rows, file.name)
 
-    peer, load = middle(theirs, "seconds"), f"load {os.getloadavg()[0]:.1f}"
-    peer_cpu = median(one.cpu_s + one.server_cpu_s for one in theirs)
-    our_cpu = median(one.cpu_s + one.server_cpu_s for one in ours)
-    title = f"{rows:,} rows of {file.name}"
-    peak = max(one.said["peak_mb"] for one in [*ours, *again, *changed])
+
+def _ratios(runs: _Runs, rows: int, name: str) -> list[Ratio]:
+    def middle(each: list[Run], part: str) -> float:
+        return float(median(getattr(one, part) for one in each))
+
+    def cpu_s(each: list[Run]) -> float:
+        return float(median(one.cpu_s + one.server_cpu_s for one in each))
+
+    def ratio(what: str, mine: float, against: str, other: float, unit: str = "s", note: str = "") -> Ratio:
+        return Ratio(what, against, mine, other, unit, False, len(runs.ours), note)
+
+    peer, load = middle(runs.theirs, "seconds"), f"load {os.getloadavg()[0]:.1f}"
+    title, first = f"{rows:,} rows of {name}", middle(runs.ours, "published_s")
+    peak = max(one.said["peak_mb"] for one in [*runs.bare, *runs.ours, *runs.again, *runs.changed])
     found = [
-        ratio(f"{title}: published", "ogr2ogr", middle(ours, "published_s"), peer, note=load),
-        ratio(f"{title}: finished", "ogr2ogr", middle(ours, "seconds"), peer, note=f"peak {peak:,.0f} MB"),
-        ratio(f"{title}: CPU, all of it", "ogr2ogr", our_cpu, peer_cpu, note="client and server"),
-        ratio("… again, unchanged", "first, published", middle(again, "seconds"),
-              middle(ours, "published_s"), note=str(again[0].said["state"])),
+        ratio(f"{title}: no check, published", middle(runs.bare, "published_s"), "ogr2ogr", peer, note=load),
+        ratio("… all checks, published", first, "ogr2ogr", peer, note=f"peak {peak:,.0f} MB"),
+        ratio("… all checks, finished", middle(runs.ours, "seconds"), "ogr2ogr", peer),
+        ratio("… no check, finished: CPU", cpu_s(runs.bare), "ogr2ogr", cpu_s(runs.theirs),
+              note="client and server"),
+        ratio("… all checks, finished: CPU", cpu_s(runs.ours), "ogr2ogr", cpu_s(runs.theirs),
+              note="client and server"),
+        ratio("… again, the same file", middle(runs.again, "seconds"), "first, published", first,
+              note=str(runs.again[0].said["state"])),
     ]  # fmt: skip
-    if changed:
-        touched = changed[0].said["touched"]
+    if runs.changed:
+        touched = runs.changed[0].said["touched"]
         found += [
-            ratio("… 1 % changed: rows touched", "rows", touched, rows, "rows"),
-            ratio("… 1 % changed", "first, finished", middle(changed, "seconds"), middle(ours, "seconds")),
+            ratio("… 1 % changed: rows touched", touched, "rows", rows, "rows"),
+            ratio("… 1 % changed", middle(runs.changed, "seconds"), "first, published", first),
         ]
     return found
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gis.crs import CGCS2000, route_in_frame
+from importers.again import fingerprint, unchanged
 from importers.check.among import Among
 from importers.check.inspection import Inspection
 from importers.check.model import CITY_MARGIN
@@ -90,6 +91,12 @@ async def deliver_layers(
     then.
     """
     works = {id(part): _Work(part) for part in delivery.parts}
+    made_of = None
+    if kept is None and not options.dry_run:
+        made_of = await asyncio.to_thread(fingerprint, delivery, layers, options)
+        same = await unchanged(db, delivery, made_of)
+        if same is not None:
+            return [await _nothing_new(db, same, options, progress)]
     if kept is None:
         for work in works.values():
             work.run_id = await begin_run(
@@ -112,7 +119,7 @@ async def deliver_layers(
                 among.add(outcome.inspection)
             if layer_id == NODE and outcome.staged is None and not len(nodes):
                 break
-        await _finish(db, outcomes, options, progress, kept)
+        await _finish(db, outcomes, options, progress, kept, made_of)
     except BaseException as error:
         await _abandon(db, outcomes, works.values(), error)
         raise
@@ -125,6 +132,17 @@ async def deliver_layers(
         if all(work not in outcome.works for outcome in outcomes) and work.run_id is not None:
             await end_run(db, work.run_id, "cancelled")
     return reports
+
+
+async def _nothing_new(
+    db: Database, report: ImportReport, options: ImportOptions, progress: Progress
+) -> ImportReport:
+    """Records a delivery that is byte for byte what made the version that stands."""
+    run_id = await begin_run(db, file_name=report.file, layer_id=report.layer_id, by=options.by)
+    report = replace(report, run_id=str(run_id))
+    await end_run(db, run_id, "unchanged", report.to_json())
+    progress(Step(report.file, "done", report.read, report.read))
+    return report
 
 
 async def _staged(
@@ -255,6 +273,7 @@ async def _finish(
     options: ImportOptions,
     progress: Progress,
     kept: list[Compared] | None,
+    made_of: str | None,
 ) -> None:
     """Publishes the stages, or compares them only, or lets them go because rows were refused."""
     stages = [o.staged for o in outcomes if o.staged is not None]
@@ -276,7 +295,7 @@ async def _finish(
         stages,
         by=options.by,
         note=options.note,
-        report=_record(outcomes),
+        report=_record(outcomes) | {"fingerprint": made_of},
         partial=options.partial,
         within=options.within,
     )

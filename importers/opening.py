@@ -11,7 +11,6 @@ from importers.errors import BadFile, EmptyFile, MissingPart, NotWhatItSays, Unk
 from importers.json_text import json_kind
 from importers.options import ImportOptions
 from importers.read_delimited import delimited_source
-from importers.read_drawing import drawing_sources
 from importers.read_network import network_sources
 from importers.read_osm import osm_sources
 from importers.read_parquet import parquet_sources
@@ -27,13 +26,20 @@ def _delimited(path: Path, file: str, options: ImportOptions) -> list[Source]:
     return [delimited_source(path, file, options)]
 
 
+def _drawing(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    # Its library takes as long to load as all other readers together.
+    from importers.read_drawing import drawing_sources
+
+    return drawing_sources(path, file, options)
+
+
 READERS: dict[str, Reader] = {
     **dict.fromkeys(DRIVERS, vector_sources),
     **dict.fromkeys((".csv", ".tsv", ".txt"), _delimited),
     **dict.fromkeys((".xlsx", ".xlsm"), sheet_sources),
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
     ".inp": network_sources,
-    ".dxf": drawing_sources,
+    ".dxf": _drawing,
     **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
     **dict.fromkeys(RASTER_SUFFIXES, raster_sources),
 }
@@ -47,7 +53,7 @@ READABLE_EN = (
     "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, GeoParquet, KML, CSV, Excel (.xlsx),"
     " OpenStreetMap (.osm.pbf), EPANET and SWMM (.inp), CAD drawings (.dxf), GeoTIFF, also as .zip or .gz"
 )
-_SIDECARS = frozenset(
+SIDECARS = frozenset(
     ".shx .dbf .prj .cpg .sbn .sbx .qpj .qix .qmd .qml .sld .atx .ain .aih .fbn .fbx .ixs .mxs .xml"  # noqa: SIM905
     " .tfw .tifw .ovr".split()
 )
@@ -127,7 +133,7 @@ def _is_beside(file: Path) -> bool:
 def is_sidecar(file: Path) -> bool:
     """True for a part of a Shapefile or GeoTIFF that is there."""
     suffix = file.suffix.lower()
-    if suffix not in _SIDECARS:
+    if suffix not in SIDECARS:
         return False
     if suffix in (".xml", ".ovr"):
         return True

@@ -73,7 +73,8 @@ def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS
             name: array if count == len(kept) else array.filter(mask)
             for name, array in arrived.columns.items()
         }
-        yield Batch(shapely.to_wkb(arrived.shapes[kept], output_dimension=2), columns)
+        shapes = arrived.shapes[kept]
+        yield Batch(shapely.to_wkb(shapes, output_dimension=2), columns, shapes)
 
 
 def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS) -> Iterator[Arrived]:

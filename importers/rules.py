@@ -23,6 +23,13 @@ class Rule(NamedTuple):
 
 
 _ALL = (
+    # files
+    Rule(
+        "file.same",
+        "noted",
+        "与生成现有版本的文件逐字节相同，未再读取；以上为当时的结果",
+        "byte for byte the file that made the standing version; not read again, these are its findings",
+    ),
     # rows
     Rule("row.columns", "refused", "列数与表头不符", "another number of columns than the header"),
     Rule("row.removed", "noted", "标明已注销的行", "rows that say they are gone"),

@@ -54,6 +54,8 @@ class Batch(NamedTuple):
 
     wkb: Sequence[bytes | None] | NDArray[Any]
     columns: Mapping[str, list[Any] | pa.Array]
+    shapes: Shapes | None = None
+    """The same as `wkb` as shapely geometries, from whoever has them at hand."""
 
 
 class Arrived(NamedTuple):
@@ -91,7 +93,9 @@ def arrived(layer: Layer, batch: Batch, before: int) -> Arrived:
             raise ValueError(f"column {name!r} has {len(values)} values for {size} rows")
         columns[name] = _column(layer, name, found.type, values, before)
     try:
-        shapes = np.asarray(shapely.from_wkb(np.asarray(batch.wkb, dtype=object)), dtype=object)
+        shapes = batch.shapes
+        if shapes is None:
+            shapes = np.asarray(shapely.from_wkb(np.asarray(batch.wkb, dtype=object)), dtype=object)
     except (shapely.GEOSException, TypeError) as error:
         raise unstorable(layer) from error
     _check_places(shapes, before)

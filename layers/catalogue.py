@@ -56,6 +56,17 @@ async def get_layer(db: Database, layer_id: str) -> Layer:
         return await read_layer(connection, layer_id)
 
 
+async def standing_version(db: Database, layer_id: str) -> Version | None:
+    """The newest version of a layer; None for one that has none or is not known."""
+    table = schema.layer_version
+    async with db.connect() as connection:
+        found = await connection.execute(
+            select(table).where(table.c.layer_id == layer_id).order_by(table.c.number.desc()).limit(1)
+        )
+        row = found.mappings().one_or_none()
+    return None if row is None else version_of(row)
+
+
 async def versions(db: Database, layer_id: str) -> list[Version]:
     """The published versions of a layer, newest first; raises `NotFound` for an unknown layer."""
     table = schema.layer_version

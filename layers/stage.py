@@ -295,7 +295,9 @@ def _portions(batch: Batch) -> Iterator[Batch]:
         return
     cuts = np.flatnonzero(np.diff(ends // MOST_BYTES, prepend=0)).tolist()
     for start, end in pairwise(dict.fromkeys([0, *cuts, len(ends)])):
-        yield Batch(batch.wkb[start:end], {n: values[start:end] for n, values in batch.columns.items()})
+        columns = {name: values[start:end] for name, values in batch.columns.items()}
+        shapes = None if batch.shapes is None else batch.shapes[start:end]
+        yield Batch(batch.wkb[start:end], columns, shapes)
 
 
 async def _ready(

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import shapely
 
+from importers import deliver
 from importers.errors import BadFile, EmptyFile
 from importers.options import ImportOptions, Step
 from importers.report import ImportReport
 from importers.run import import_files
 from layers.db import Database
+from layers.publish import roll_back
+from layers.stage import Staged, stage
 from tests.importers.published import layer_of, left_behind, rows_of, runs_of, state_of
 from tests.importers.specimens import GRIDS, features, points, shapefile, squares, text, vector
 
@@ -59,6 +62,43 @@ async def test_the_layer_remembers_how_its_coordinates_came_to_be(database: Data
     assert origin.error_m == pytest.approx(0.001)
     assert origin.file == "单元网格.shp"
     assert await runs_of(database) == [("单元网格.shp", "unit_grid", "published")]
+
+
+async def test_the_same_bytes_again_are_not_read_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shapefile(tmp_path)
+    first = await run_one(database, path)
+    copied: list[object] = []
+
+    async def counted(*given: Any, **named: Any) -> Staged:
+        copied.append(given)
+        return await stage(*given, **named)
+
+    monkeypatch.setattr(deliver, "stage", counted)
+    again = await run_one(database, path)
+    assert (again.state, again.version, again.read, copied) == ("unchanged", 1, 3, [])
+    assert [count.rule for count in again.counts] == [*(count.rule for count in first.counts), "file.same"]
+    assert (await runs_of(database))[-1] == ("单元网格.shp", "unit_grid", "unchanged")
+    # Whatever may bring other rows is read: another option, another base layer, a file beside it.
+    assert (await run_one(database, path, check=False)).state == "unchanged"
+    assert len(copied) == 1
+    await run_one(database, text(tmp_path, "商铺.geojson", shops(("a", "甲"))))
+    assert (await run_one(database, path)).state == "unchanged"
+    assert len(copied) == 3
+    path.with_suffix(".cpg").write_text("GBK")
+    assert (await run_one(database, path)).state == "unchanged"
+    assert len(copied) == 4
+
+
+async def test_what_was_rolled_back_since_is_read_again(database: Database, tmp_path: Path) -> None:
+    one = text(tmp_path, "商铺.geojson", shops(("a", "甲")))
+    await run_one(database, one, layer_id="shop")
+    text(tmp_path, "商铺.geojson", shops(("a", "乙")))
+    assert (await run_one(database, one, layer_id="shop")).version == 2
+    await roll_back(database, "shop", 1, by="li")
+    again = await run_one(database, one, layer_id="shop")
+    assert (again.state, again.version) == ("published", 4)
 
 
 async def test_the_same_file_again_makes_no_version(database: Database, tmp_path: Path) -> None:

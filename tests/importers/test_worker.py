@@ -166,7 +166,7 @@ async def test_fields_that_a_delivery_adds_are_compared_and_published(
     assert (await rows_of(database, "t"))["a"].values["note"] == "新"
 
 
-MANY = HEAD + "".join(f"{i},名{i},{116.5 + i * 1e-6:.6f},31.7\n" for i in range(60_000))
+MANY = HEAD + "".join(f"{i},名{i},{116.5 + i * 1e-6:.6f},31.7\n" for i in range(300_000))
 
 
 async def test_a_worker_tells_how_far_it_is_and_stops_when_asked(
