@@ -254,7 +254,8 @@ async def _ahead(items: Iterator[_T]) -> AsyncIterator[_T]:
     coming = asyncio.create_task(asyncio.to_thread(following))
     try:
         while True:
-            item = await coming
+            # Shielded: who is cancelled here must still know when the thread has ended.
+            item = await asyncio.shield(coming)
             if item is end:
                 return
             coming = asyncio.create_task(asyncio.to_thread(following))

@@ -308,12 +308,12 @@ async def _ready(
     try:
         async for batch in _each(batches):
             for part in _portions(batch):
-                before = await coming if coming is not None else None
+                before = await asyncio.shield(coming) if coming is not None else None
                 coming = asyncio.create_task(asyncio.to_thread(arriving.portion, part))
                 if before is not None:
                     yield before
         if coming is not None:
-            yield await coming
+            yield await asyncio.shield(coming)
     finally:
         if coming is not None:
             await asyncio.gather(coming, return_exceptions=True)
