@@ -200,7 +200,8 @@ async def _stream(
         work.seconds = time.monotonic() - begun
         progress(Step(source.title, "reading", counted.read, counted.read))
     if outcome.inspection is not None:
-        progress(Step(source.title, "checking", 0, None))
+        rows = sum(work.counted.read for work in outcome.works)
+        progress(Step(source.title, "checking", rows, rows))
         files = "、".join(work.part.source.title for work in outcome.works)
         outcome.finishing = asyncio.create_task(asyncio.to_thread(outcome.inspection.finish, files))
     if not options.allow_refused and any(work.counted.refused for work in outcome.works):

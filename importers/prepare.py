@@ -130,7 +130,7 @@ def _arrived(plan: Plan, chunk: Chunk, counted: Counted) -> Arrived | None:
         if inspection is not None:
             state.shapes = arrived.mend(inspection, state.shapes)
         fit(state, plan.target, makes_valid=inspection is None or inspection.makes_valid)
-        arrived.settle(state)
+        arrived.settle(state, is_valid=inspection is not None and inspection.makes_valid)
     if inspection is not None and state.broken:
         inspection.repaired(arrived.rows(), state.broken)
     return arrived
@@ -146,6 +146,7 @@ def _tiled(arriving: Iterator[Arrived], inspection: Inspection) -> Iterator[Arri
     for arrived in waiting:
         stop = start + len(arrived.gone)
         arrived.told = shapes[start:stop]
+        arrived.forget_validity()
         arrived.shapes = arrived.told.copy()
         arrived.shapes[arrived.gone] = None
         start = stop
@@ -180,6 +181,7 @@ class Arrived:
         self.told: Geometries = self.shapes
         self._file = file
         self._beyond: Mask | None = None
+        self._valid: Mask | None = None
         self._remarks: list[Remark] = []
         self._keys: list[str | None] | None = None
 
@@ -223,14 +225,19 @@ class Arrived:
                 self._keys = None
         return mended.geometry
 
-    def settle(self, state: Arriving) -> None:
-        """Takes over what became of the geometries."""
+    def settle(self, state: Arriving, *, is_valid: bool) -> None:
+        """Takes over what became of the geometries; `is_valid`: those that stand were made valid."""
         for rule_id, mask in state.refused.items():
             self.refuse(rule_id, mask)
         for rule_id, reason, mask in state.mended:
             self.tally.count(rule_id, int(mask.sum()), reason)
         self.shapes, self.told = state.shapes, state.told
         self._beyond = state.refused.get("geometry.beyond_crs")
+        self._valid = ~state.gone if is_valid else None
+
+    def forget_validity(self) -> None:
+        """The shapes were changed after they were made valid."""
+        self._valid = None
 
     def rows(self) -> Rows:
         """The rows as the quality check looks at them."""
@@ -238,7 +245,13 @@ class Arrived:
 
     def _rows(self, shapes: Geometries) -> Rows:
         made = Rows.of(self.layer, shapes, self.columns, self.numbers)
-        return replace(made, remarks=tuple(self._remarks), file=self._file, beyond=self._beyond)
+        return replace(
+            made,
+            remarks=tuple(self._remarks),
+            file=self._file,
+            beyond=self._beyond,
+            valid=self._valid,
+        )
 
     def _remark(self, kind: RemarkKind | None, name: str, rows: Mask, before: pa.Array, rule_id: str) -> None:
         if kind is not None and rule_id not in _TOLD_BY_VALUE:

@@ -88,6 +88,8 @@ MALFORMED = Rule(
     _SOURCES,
     _has_codes,
     mend="grid",
+    # a component from another register (OpenStreetMap, a company) keeps the id it has there
+    warns_in=("component", "building"),
 )
 UNKNOWN_CLASS = Rule(
     "COD-02",

@@ -69,7 +69,7 @@ class Inspection:
         positions = np.array(sorted(broken), dtype=np.intp)
         shapes = rows.geometry.copy()
         shapes[positions] = [broken[position] for position in positions.tolist()]
-        before = Portion(self.layer, replace(rows, geometry=shapes))
+        before = Portion(self.layer, replace(rows, geometry=shapes, valid=None))
         self._mender.note("valid", before, positions)
         self._checker.repaired(_some(before.rows, positions))
 

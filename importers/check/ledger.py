@@ -96,7 +96,7 @@ def severity_for(rule: Rule, layer: Layer) -> Severity:
     """How grave it is to break `rule` in `layer`."""
     if rule.topology is not None and rule.severity == "error":
         return layer.topology.get(rule.topology, rule.severity)
-    return rule.severity
+    return "warning" if rule.severity == "error" and layer.id in rule.warns_in else rule.severity
 
 
 class Ledger:

@@ -155,7 +155,7 @@ class Mender:
         self.note(name, portion, positions)
         geometry = portion.geometry.copy()
         geometry[positions] = shapes
-        return replace(portion.rows, geometry=geometry)
+        return replace(portion.rows, geometry=geometry, valid=None)
 
     def note(self, name: Mending, portion: Portion, positions: np.ndarray[Any, Any]) -> None:
         """Shapes of `portion` are mended: they are counted and the first of them kept."""

@@ -76,6 +76,8 @@ class Rule:
     applies: Callable[[Layer], bool] = every
     needs: tuple[str, ...] = ()
     mend: str | None = None
+    warns_in: tuple[str, ...] = ()
+    """Layers in which an error is a warning only: others bring good rows that break it."""
     topology: TopologyRule | None = None
     """What a layer's description has to ask for; the severity of what would be an error is its choice."""
 
@@ -134,6 +136,8 @@ class Rows:
     file: str = ""
     beyond: Mask | None = None
     """Rows whose coordinates the file's reference system does not cover: they have no geometry here."""
+    valid: Mask | None = None
+    """Rows whose shape is known to be valid, so that it need not be asked again; None: nothing is known."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -179,6 +183,7 @@ class Rows:
             ),
             self.file,
             None if self.beyond is None else self.beyond[start:stop],
+            None if self.valid is None else self.valid[start:stop],
         )
 
 

@@ -56,7 +56,7 @@ class Shapes:
 
     def _keep(self, geometry: Geometries, signatures: NDArray[np.uint64], owners: Positions) -> None:
         if len(geometry):
-            self._wkb.append(pa.array(shapely.to_wkb(shapely.force_2d(geometry)), pa.large_binary()))
+            self._wkb.append(pa.array(shapely.to_wkb(geometry, output_dimension=2), pa.large_binary()))
             self._bounds.append(shapely.bounds(geometry))
             self._signatures.append(signatures)
             self._owners.append(owners.astype(np.intp))

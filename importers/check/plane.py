@@ -85,20 +85,22 @@ class Vertices(NamedTuple):
 
 def vertices_of(geometries: Geometries) -> Vertices:
     """The vertices of every part of the geometries; none for None and empty."""
-    parts, owner = shapely.get_parts(geometries, return_index=True)
+    owner = np.flatnonzero(~shapely.is_missing(geometries))
+    parts = geometries[owner]
     while (shapely.get_type_id(parts) >= _FIRST_COLLECTED).any():
         parts, collection = shapely.get_parts(parts, return_index=True)
         owner = owner[collection]
-    flat = shapely.get_dimensions(parts) == 2
-    rings, ring_part = shapely.get_rings(parts[flat], return_index=True)
-    lines = np.concatenate([rings, parts[~flat]])
-    owners = np.concatenate([owner[flat][ring_part], owner[~flat]]).astype(np.intp)
-    closed = np.concatenate([np.ones(len(rings), bool), np.zeros((~flat).sum(), bool)])
-    if len(rings) and len(rings) < len(lines):
-        order = np.argsort(owners, kind="stable")
-        lines, owners, closed = lines[order], owners[order], closed[order]
-    xy, line = shapely.get_coordinates(lines, return_index=True)
-    return Vertices(xy, line.astype(np.intp), owners, closed)
+    flat = np.asarray(shapely.get_dimensions(parts) == 2)
+    holes = shapely.get_num_interior_rings(parts)
+    xy = shapely.get_coordinates(parts)
+    # Only areas with holes are taken apart: making a ring of its own for each building costs most of it all.
+    rings = 1 + holes
+    sizes = np.zeros(int(rings.sum()), dtype=np.intp)
+    of_whole = np.repeat(holes == 0, rings)
+    sizes[of_whole] = shapely.get_num_coordinates(parts[holes == 0])
+    sizes[~of_whole] = shapely.get_num_coordinates(shapely.get_rings(parts[holes > 0]))
+    line = np.repeat(np.arange(len(sizes), dtype=np.intp), sizes)
+    return Vertices(xy, line, np.repeat(owner, rings), np.repeat(flat, rings))
 
 
 def steps_m(vertices: Vertices) -> tuple[Floats, Positions]:

@@ -183,7 +183,12 @@ class Portion:
     @cached_property
     def valid(self) -> Mask:
         """Rows whose geometry is placed and valid: those whose area means something."""
-        return np.asarray(shapely.is_valid(self.geometry)) & self.placed
+        known = self.rows.valid
+        if known is None:
+            return np.asarray(shapely.is_valid(self.geometry)) & self.placed
+        valid = known.copy()
+        valid[~known] = shapely.is_valid(self.geometry[~known])
+        return valid & self.placed
 
     @cached_property
     def areal(self) -> Mask:
