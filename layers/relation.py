@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
     Double,
+    FromClause,
     Numeric,
     Select,
-    TableClause,
     Text,
     Uuid,
     and_,
@@ -145,10 +146,15 @@ def key_value(relation: Relation, text: str) -> ColumnElement[Any] | None:
     return literal(value, _KEY_TYPES[kind])
 
 
-def _source(relation: Relation) -> TableClause:
+def _source(relation: Relation) -> FromClause:
+    """The table, under a name that is another one when its columns' types are.
+
+    A connection keeps the plan of a statement it has seen, and refuses to give other types than it had then.
+    """
     names = dict.fromkeys((relation.key, relation.geometry))
     columns = [column(n, _KEY_TYPES[relation.key_type] if n == relation.key else NullType()) for n in names]
-    return table(relation.name, *columns, schema=relation.schema)
+    types = crc32(repr(sorted(relation.types.items())).encode())
+    return table(relation.name, *columns, schema=relation.schema).alias(f"t_{types:08x}")
 
 
 def _placed(relation: Relation, kind: GeometryType, target: int) -> ColumnElement[Any]:

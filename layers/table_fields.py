@@ -111,6 +111,8 @@ def choose_fields(facts: TableFacts, wanted: Registration, key: str) -> ChosenFi
     taken: set[str] = set()
     for column in facts.columns:
         is_named = named is not None and column.name in named
+        if is_named and column.base in ("geometry", "geography"):
+            raise _cannot_be_given(facts, column, Text("几何不是字段", "a geometry is no field"))
         is_wanted = named is None or is_named or column.name == key
         if column.base in ("geometry", "geography") or not is_wanted:
             continue

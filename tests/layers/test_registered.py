@@ -301,6 +301,21 @@ async def test_a_change_of_the_table_is_a_fault(database: Database, tables: str,
         }
 
 
+async def test_a_table_of_other_types_is_read_again_after_a_refresh(database: Database, tables: str) -> None:
+    layer = await registered(database, "shop", fields=("name", "floors"))
+    for _ in range(8):  # more often than it takes for a connection to keep the plan
+        await features(database, open_to(layer), FeatureQuery(limit=1))
+    run_sql(
+        tables, "ALTER TABLE gis.shop ALTER floors TYPE bigint, ALTER name TYPE text, ALTER id TYPE bigint"
+    )
+    with pytest.raises(RelationChanged):
+        await features(database, open_to(layer), FeatureQuery(limit=1))
+    layer = (await refresh(database, "shop")).layer
+    for _ in range(8):
+        page = await features(database, open_to(layer), FeatureQuery(limit=1))
+        assert page.features[0].properties == {"id": 0, "name": "第0家", "floors": 0}
+
+
 async def test_a_key_that_repeats_later_is_no_answer(database: Database, tables: str) -> None:
     run_sql(tables, "CREATE TABLE gis.loose AS SELECT id, geom FROM gis.shop")
     scope = open_to(await registered(database, "loose", key="id"))

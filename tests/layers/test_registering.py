@@ -100,6 +100,8 @@ async def test_types_become_fields_or_are_left_out_with_a_word(database: Databas
     assert [f.name for f in named.layer.fields if f.in_tiles] == ["seen"]
     with pytest.raises(BadRequest, match="no field type for bytea"):
         await look(database, wanted("odd", fields=("image",)))
+    with pytest.raises(BadRequest, match="a geometry is no field"):
+        await look(database, wanted("odd", fields=("geom",)))
     with pytest.raises(BadRequest, match="no time zone 'Mars'"):
         await look(database, wanted("odd", zone="Mars"))
 
