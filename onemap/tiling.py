@@ -99,7 +99,7 @@ async def _export(
 ) -> None:
     async with _opened(settings, url) as opened:
         if layers is None:
-            published = [la for la in opened.catalogue.layers() if la.status == "published"]
+            published = [la for la in opened.catalogue.layers() if la.status == "published" and la.has_rows]
             selection = select_scopes(scopes_for(viewer, published), limit=MAX_LAYERS_OF_ALL)
         else:
             selection = await _selection(opened.catalogue, viewer, layers.split(","))
@@ -136,7 +136,8 @@ async def _opened(settings: Settings, url: str) -> AsyncIterator[_Open]:
 
 def _groups_of_the_page(catalogue: Catalogue) -> list[list[str]]:
     """The layers that the page asks for together, for somebody who is not logged in."""
-    layers = {scope.layer.id: scope.layer for scope in scopes_for(ANONYMOUS, catalogue.layers())}
+    visible = [scope.layer for scope in scopes_for(ANONYMOUS, catalogue.layers())]
+    layers = {layer.id: layer for layer in visible if layer.has_rows}
     groups: list[list[str]] = []
 
     def take(ids: Sequence[str]) -> str:

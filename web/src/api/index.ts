@@ -84,6 +84,17 @@ export function identify(ask: IdentifyAsk, signal?: AbortSignal): Promise<Identi
   return send('GET', '/api/v1/identify', { query: { ...ask }, signal })
 }
 
+/** What the first band of a raster layer says of a place; null where it has nothing. */
+export async function valueAt(
+  layer: string,
+  ask: { lon: number; lat: number; datetime?: string },
+  signal?: AbortSignal,
+): Promise<number | null> {
+  const path = `/api/v1/layers/${encodeURIComponent(layer)}/value`
+  const told = await send<{ values: { value: number | null }[] }>('GET', path, { query: { ...ask }, signal })
+  return told.values[0]?.value ?? null
+}
+
 export async function search(text: string, limit: number, signal?: AbortSignal): Promise<Found[]> {
   const query = { q: text, limit }
   return (await send<{ results: Found[] }>('GET', '/api/v1/search', { query, signal })).results

@@ -39,6 +39,7 @@ export const en: Messages = {
   opacity: 'Opacity',
   version: 'Version',
   owner: 'Owner',
+  groundHeight: 'Ground height',
   takenOn: 'Taken',
   pixelSize: 'Pixel size',
   scaleRange: 'Drawn',

@@ -37,6 +37,7 @@ export const zh = {
   opacity: '不透明度',
   version: '版本',
   owner: '主管部门',
+  groundHeight: '地面高程',
   takenOn: '拍摄日期',
   pixelSize: '像元大小',
   scaleRange: '显示级别',

@@ -2,7 +2,7 @@
 import { reactive } from 'vue'
 import * as api from '@/api'
 import type { Feature, LayerFeatures, Located } from '@/api'
-import { FRAMES, layerById, shownLayers } from '@/layers/state'
+import { FRAMES, layerById, shownHeights, shownLayers, taken } from '@/layers/state'
 import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
 import { open } from '@/shell/panes'
@@ -11,6 +11,8 @@ import { wordsFor } from '@/shell/notice'
 export const here = reactive({
   place: null as { lon: number; lat: number } | null,
   located: null as Located | null,
+  /** Height of the ground in metres, where a layer of heights is shown. */
+  height_m: null as number | null,
   groups: [] as LayerFeatures[],
   /** Layer and key of the feature that is highlighted. */
   chosen: null as { layer: string; id: string } | null,
@@ -36,6 +38,7 @@ export async function lookAt(
   Object.assign(here, {
     place: { lon, lat },
     located: null,
+    height_m: null,
     groups: [],
     chosen: null,
     loading: true,
@@ -46,8 +49,10 @@ export async function lookAt(
   open('here')
   const layers = shownLayers.value.filter((layer) => view.zoom >= layer.min_zoom - 0.5)
   try {
-    const [located, found] = await Promise.all([
+    const heights = shownHeights.value
+    const [located, height_m, found] = await Promise.all([
       api.locate(lon, lat, signal),
+      heights ? api.valueAt(heights.id, { lon, lat, datetime: taken[heights.id] }, signal) : null,
       layers.length > 0
         ? api.identify(
             {
@@ -62,6 +67,7 @@ export async function lookAt(
         : { layers: [] },
     ])
     here.located = located
+    here.height_m = height_m
     here.groups = inTreeOrder(found.layers.map(withoutNeighbours).filter((group) => group.features.length > 0))
     const group = here.groups.find(({ layer }) => layer === wanted?.layer) ?? here.groups[0]
     const feature = group?.features.find(({ id }) => String(id) === wanted?.id) ?? group?.features[0]
@@ -84,7 +90,7 @@ export function isChosen(layer: string, feature: Feature): boolean {
 
 export function forget(): void {
   asking?.abort()
-  Object.assign(here, { place: null, located: null, groups: [], chosen: null, loading: false, problem: '' })
+  Object.assign(here, { place: null, located: null, height_m: null, groups: [], chosen: null, loading: false, problem: '' })
   markPlace(null)
   highlight(null)
 }

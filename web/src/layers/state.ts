@@ -92,12 +92,15 @@ export const groups = computed<Group[]>(() => {
     .filter((group) => group.layers.length > 0)
 })
 
-/** The layers that are on and that hold something, in the order of the tree. */
-export const shownLayers = computed(() =>
-  groups.value
-    .flatMap((group) => group.layers)
-    .filter((layer) => visible.has(layer.id) && !isEmpty(layer)),
+const onLayers = computed(() =>
+  groups.value.flatMap((group) => group.layers).filter((layer) => visible.has(layer.id) && !isEmpty(layer)),
 )
+
+/** The layers of rows that are on and that hold something, in the order of the tree: what can be asked about. */
+export const shownLayers = computed(() => onLayers.value.filter((layer) => !isRaster(layer)))
+
+/** The layer of heights that is on, if there is one. */
+export const shownHeights = computed(() => onLayers.value.find((layer) => layer.rasters?.[0]?.meaning === 'elevation'))
 
 /** West, south, east, north of everything published, of pixels only where there is nothing else; null if nothing. */
 export const fullExtent = computed<api.Bounds | null>(() => {
