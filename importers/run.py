@@ -120,7 +120,9 @@ async def _carried_out(
         sources = [await located(db, source, layers, options) for source in sources]
         deliveries = await asyncio.to_thread(plan, sources, layers, options)
         lasting = options.dry_run or kept is not None
-        among = Among(layers, asked(options), mending, lasting) if options.check else None
+        among = (
+            Among(layers, asked(options), mending, lasting, within=options.within) if options.check else None
+        )
         return await _all(db, deliveries, layers, options, progress, among, kept, rasters)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
 import shapely
 
 from importers.check.inspection import Inspection, joined
 from importers.check.model import DEFAULT, CheckOptions, Rows
 from importers.check.published import surroundings_of
-from importers.check.surroundings import Surroundings
+from importers.check.surroundings import Places, Surroundings
 from importers.derive import derive
 from importers.options import ImportOptions
 from importers.pipes import NODE
@@ -48,6 +49,8 @@ class Among:
     options: CheckOptions
     mending: MendOptions
     lasting: bool
+    within: Sequence[str] = ()
+    """Codes of the part of the city that the delivery replaces."""
     delivered: dict[str, Rows] = field(default_factory=dict)
 
     async def inspection(self, db: Database, layer: Layer, lines: Sequence[Part]) -> Inspection:
@@ -55,6 +58,8 @@ class Among:
         around = await surroundings_of(db, layer, partial=self.options.partial)
         for layer_id, rows in self.delivered.items():
             around = around.with_rows(self.layers[layer_id], rows, partial=self.options.partial)
+        if self.within and layer.id in around:
+            around = Surroundings({**around, layer.id: _beside(around[layer.id], self.within)})
         if layer.id == NODE and lines:
             around = await asyncio.to_thread(self._with_lines, around, lines)
         keeps = layer.id in _ASKED_ABOUT and (self.lasting or bool(lines))
@@ -83,6 +88,13 @@ class Among:
             return around
         layer = lines[0].layer
         return around.with_rows(layer, _somewhere(layer, joined(tables)), partial=self.options.partial)
+
+
+def _beside(places: Places, within: Sequence[str]) -> Places:
+    """The places but for those whose codes say that they are replaced."""
+    stay = np.array([not str(code).startswith(tuple(within)) for code in places.codes], dtype=bool)
+    columns = {name: column.filter(pa.array(stay)) for name, column in places.columns.items()}
+    return Places(places.codes[stay], places.geometry[stay], columns)
 
 
 def _somewhere(layer: Layer, rows: Rows) -> Rows:

@@ -68,7 +68,13 @@ async def check_files(
                 tell(Step(source.title, "passed_over", 0, None))
             if delivery.raster is not None:
                 tell(Step(delivery.raster.source.title, "passed_over", 0, None))
-        among = Among(layers, asked(options, check_options), mending or MendOptions(), lasting=True)
+        among = Among(
+            layers,
+            asked(options, check_options),
+            mending or MendOptions(),
+            lasting=True,
+            within=options.within,
+        )
         return await _Look(layers, options, among, tell).at(db, deliveries)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)

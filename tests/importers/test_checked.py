@@ -61,6 +61,23 @@ async def test_grids_are_fitted_to_each_other_where_that_is_chosen(
     assert shapely.area(shapely.intersection(*shapes)) == 0
 
 
+async def test_a_part_that_is_replaced_is_not_looked_at_among_what_it_replaces(
+    database: Database, tmp_path: Path
+) -> None:
+    other = f"{HOME[:9]}002"
+    codes = [f"{HOME}001", f"{HOME}002", f"{other}001"]
+    standing = [box(0, 0, 100, 100), box(100, 0, 200, 100), box(200, 0, 300, 100)]
+    file = geojson(tmp_path / "单元网格.geojson", standing, 单元网格标识码=codes)
+    assert (await run(database, file))[0].state == "published"
+    divided = {"单元网格标识码": [f"{HOME}003", f"{HOME}004"]}
+    file = geojson(tmp_path / "单元网格.geojson", [box(0, 0, 50, 100), box(50, 0, 200, 100)], **divided)
+    (report,) = await run(database, file, within=(HOME,), dry_run=True)
+    assert (report.state, report.stopped_by) == ("dry_run", ())
+    file = geojson(tmp_path / "单元网格.geojson", [box(0, 0, 50, 100), box(50, 0, 220, 100)], **divided)
+    (report,) = await run(database, file, within=(HOME,), dry_run=True)
+    assert report.stopped_by == ("TOP-01",), "the neighbour's grid stands"
+
+
 async def test_a_shape_that_was_mended_is_told_with_reason_and_place_and_kept_as_it_was(
     database: Database, tmp_path: Path
 ) -> None:
