@@ -17,6 +17,7 @@ from gis.crs import route_in_frame
 from importers.deliver_raster import by_command_line
 from importers.describe import describe
 from importers.errors import BadEncoding, BadFile
+from importers.local_systems import PREFIX
 from importers.match import Matching, match, with_key
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step
@@ -237,8 +238,10 @@ class _Table:
         if taken is not None:
             words = Text(f"尚未确定，暂按此绘制：{taken.zh}", f"not certain; drawn so for now: {taken.en}")
         code = placed.crs.to_epsg()
+        value = placed.crs.name if code is None else f"EPSG:{code}"
+        said = self.options.crs
         return _crs_document(
-            placed.crs.name if code is None else f"EPSG:{code}",
+            said if said is not None and said.lower().startswith(PREFIX) else value,
             words,
             certain=looked.doubt is None,
             choices=choices,

@@ -170,6 +170,16 @@ async def test_readings_are_seen_and_said_to_be_for_the_command_line(
     assert (seen["kind"], rules(seen)) == ("readings", ["readings"])
 
 
+async def test_a_city_local_system_keeps_its_name(database: Database, tmp_path: Path) -> None:
+    systems = tmp_path / "local_systems.toml"
+    shift = "dx_m = 400000\ndy_m = 3500000\nrotation_s = 0\nscale = 1\n"
+    systems.write_text(f'["某市"]\nto = "EPSG:4548"\nx_is = "east"\n{shift}')
+    path = text(tmp_path, "点.csv", "编号,x,y\n1,55000,12000\n2,55100,12100\n")
+    seen = await table(database, path, crs="local:某市", systems=systems)
+    assert (rules(seen), seen["crs"]["value"]) == ([], "local:某市")
+    assert seen["preview"]["features"][0]["geometry"]["coordinates"][0] == pytest.approx(116.525, abs=0.01)
+
+
 async def test_a_packed_shapefile_is_looked_at_in_its_archive(database: Database, tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()

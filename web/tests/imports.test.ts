@@ -15,7 +15,7 @@ import {
   tidied,
 } from '@/imports/choices'
 import { changesOf, drawnChanges, unite } from '@/imports/difference'
-import { mendingsOf, rulesOf, skippedOf, switched } from '@/imports/findings'
+import { mendingsOf, rulesOf, scoreWords, skippedOf, switched } from '@/imports/findings'
 import { markOf, mayGoOn, waitMs } from '@/imports/sending'
 import { isOpen, reachOf, shareRead, STEPS } from '@/imports/steps'
 import { bytes } from '@/imports/words'
@@ -235,6 +235,22 @@ describe('what was found wrong', () => {
       { mend: 'codes', found: 5 },
       { mend: 'valid', found: 2 },
     ]))
+
+  it('is told once, where reading and the check say the same', () => {
+    const both = {
+      rules: [{ rule: 'key.repeated' }, { rule: 'check.error' }, { rule: 'value.not_in_codes' }].map((one) => ({
+        ...one,
+        severity: 'refused',
+        rows: 1,
+        details: {},
+      })),
+      check: { rules: [rule('ATT-03', 'error', 2)] },
+    } as unknown as ImportReport
+    expect(rulesOf(both).map((one) => one.rule)).toEqual(['ATT-03', 'value.not_in_codes'])
+  })
+
+  it('a score is never rounded up', () =>
+    expect([99.96, 100, 87.35, 0].map(scoreWords)).toEqual(['99.9', '100.0', '87.3', '0.0']))
 
   it('a mending is switched with its tolerance', () => {
     expect(switched(['valid'], 'snap', true, 0.05)).toEqual(['valid', 'snap=0.05m'])

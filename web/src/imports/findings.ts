@@ -21,6 +21,14 @@ export interface RuleFound {
 
 const ORDER: RuleFound['severity'][] = ['error', 'warning', 'info', 'mended']
 
+/** What reading says of the same rows as these rules of the check. */
+const TOLD_BY_CHECK: Record<string, string[]> = {
+  'key.repeated': ['key.repeated', 'ATT-03'],
+  'value.required': ['ATT-01', 'ATT-04'],
+  'geometry.mended': ['GEO-14'],
+  'text.trimmed': ['ATT-07'],
+}
+
 /** Rules that were broken, the gravest and most frequent first; each once, the check's word before reading's. */
 export function rulesOf(report: Pick<ImportReport, 'rules' | 'check'>): RuleFound[] {
   const checked: RuleFound[] = (report.check?.rules ?? [])
@@ -39,7 +47,8 @@ export function rulesOf(report: Pick<ImportReport, 'rules' | 'check'>): RuleFoun
     }))
   const known = new Set(checked.map((rule) => rule.rule))
   const read: RuleFound[] = report.rules
-    .filter((rule) => !known.has(rule.rule))
+    .filter((rule) => !(TOLD_BY_CHECK[rule.rule] ?? [rule.rule]).some((id) => known.has(id)))
+    .filter((rule) => !(report.check && rule.rule === 'check.error'))
     .map((rule) => ({
       rule: rule.rule,
       severity: rule.severity === 'refused' ? 'error' : rule.severity === 'mended' ? 'mended' : 'info',
@@ -55,6 +64,11 @@ export function rulesOf(report: Pick<ImportReport, 'rules' | 'check'>): RuleFoun
   return [...checked, ...read].sort(
     (a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity) || b.found - a.found,
   )
+}
+
+/** A score with one decimal, never rounded up: 100.0 means that nothing was found. */
+export function scoreWords(value: number): string {
+  return (Math.floor(value * 10 + 1e-6) / 10).toFixed(1)
 }
 
 /** Rules of the check that could not be asked, with the reason. */

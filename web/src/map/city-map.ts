@@ -211,7 +211,7 @@ function tolerate(error: unknown): void {
   if (status === 0 || (status === undefined && /fetch|network/i.test(String(error)))) {
     api.connection.lost = true
   } else if (status === undefined) {
-    console.error(error)
+    console.error(String(error)) // what comes from a worker has no stack, and would show without its words
   } else if (status >= 500 && performance.now() - saidAt > SAY_AGAIN_MS) {
     saidAt = performance.now()
     tell(t('tilesFailed'), 'bad')

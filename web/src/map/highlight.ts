@@ -72,7 +72,11 @@ export function setPadding(measure: () => Padding): void {
 
 export function flyTo(lon: number, lat: number, zoom = 17.5): void {
   const map = cityMap.value
-  map?.flyTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), zoom), padding: paddingNow(), speed: 2.2 })
+  if (!map) return
+  // padding given here would stay with the map and be added to that of the next flight
+  const { top, right, bottom, left } = paddingNow()
+  const offset: [number, number] = [(left - right) / 2, (top - bottom) / 2]
+  map.flyTo({ center: [lon, lat], zoom: Math.max(map.getZoom(), zoom), offset, speed: 2.2 })
 }
 
 export function flyToBounds(bounds: [number, number, number, number], maxZoom = 18): void {
