@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 Visitors = Callable[..., Visit]
 
 WORKED_WITHIN_MS = 90_000
+expect.set_options(timeout=20_000)  # answers, drawn without a graphics card on a busy machine
 SMALLEST_TARGET_PX = 44
 DROP = """([name, content]) => {
   const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0))

@@ -135,7 +135,8 @@ function follow(first: ImportRun): void {
 /** Takes what the service says of the run; a new state opens its step. */
 function take(now: ImportRun): void {
   const before = run.value
-  if (before && before.id === now.id && before.revision > now.revision) return
+  // the stream tells what is known already when it begins: nobody's list is to be folded for that
+  if (before && before.id === now.id && before.revision >= now.revision) return
   run.value = now
   const moved = !before || before.id !== now.id || before.state !== now.state || before.look_first !== now.look_first
   if (!moved) return
