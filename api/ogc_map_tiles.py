@@ -14,12 +14,12 @@ from api.answers import Json
 from api.context import ContextDep, Language, LanguageDep, base_url
 from api.layers import LayerId, layer_called
 from api.links import link, own_url
-from api.ogc_tiles import REL, MatrixSetId, box_document, json_only, limits_document, scheme_url, told
+from api.ogc_tiles import REL, MatrixSetId, box_document, json_only, limits_documents, scheme_url, told
 from api.picture_address import MEDIA_TYPES
 from api.picture_path import raster_token
 from api.session import ViewerDep
 from api.tile_address import matrix_set_called
-from gis.matrix_sets import MATRIX_SETS, MatrixSet
+from gis.own_matrix_sets import AnyMatrixSet
 from layers.model import Layer, RasterFile
 from layers.rasters import raster_scope
 
@@ -45,7 +45,7 @@ async def get_map_tile_sets(
                 link(scheme_url(request, one), f"{REL}/tiling-scheme"),
             ],
         }
-        for one in MATRIX_SETS.values()
+        for one in context.settings.matrix_sets.by_id.values()
     ]
     return told({"links": [link(own_url(request), "self")], "tilesets": sets})
 
@@ -62,16 +62,17 @@ async def get_map_tile_set(
     """The set of map tiles of a raster layer in one matrix set: its newest state."""
     layer = await layer_called(context, layer_id)
     _, raster = raster_scope(viewer, layer)
-    return told(_tile_set(request, layer, raster, matrix_set_called(name), language))
+    return told(
+        _tile_set(request, layer, raster, matrix_set_called(name, context.settings.matrix_sets), language)
+    )
 
 
 def _tile_set(
-    request: Request, layer: Layer, raster: RasterFile, matrix_set: MatrixSet, language: Language
+    request: Request, layer: Layer, raster: RasterFile, matrix_set: AnyMatrixSet, language: Language
 ) -> Mapping[str, Any]:
     own = f"{base_url(request)}/ogc/collections/{layer.id}/map/tiles/{matrix_set.id}"
     query = f"v={raster_token(raster)}&version={raster.version}"
-    first = max(layer.min_zoom - matrix_set.zooms_ahead, 0)
-    last = max(layer.max_zoom - matrix_set.zooms_ahead, first)
+    levels = matrix_set.levels_from(layer.min_zoom, layer.max_zoom)
     pictures = [
         {
             **link(f"{own}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}?f={form}&{query}", "item", media_type),
@@ -87,7 +88,5 @@ def _tile_set(
         "tileMatrixSetURI": matrix_set.uri or scheme,
         "links": [link(own_url(request), "self"), link(scheme, f"{REL}/tiling-scheme"), *pictures],
         "boundingBox": box_document(raster.bounds),
-        "tileMatrixSetLimits": [
-            limits_document(matrix_set, raster.bounds, z) for z in range(first, last + 1)
-        ],
+        "tileMatrixSetLimits": limits_documents(matrix_set, raster.bounds, levels),
     }

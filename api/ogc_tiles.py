@@ -18,7 +18,8 @@ from api.session import ViewerDep
 from api.tile_address import MEDIA_TYPE, matrix_set_called
 from api.tile_selection import Chosen
 from api.tilejson import DRAWN_TO_ZOOM
-from gis.matrix_sets import MATRIX_SETS, MatrixSet
+from gis.matrix_sets import MATRIX_SETS
+from gis.own_matrix_sets import AnyMatrixSet, MatrixSets
 from layers.access import Scope
 from layers.model import BoundingBox, Layer
 from tiles.statement import tile_fields
@@ -55,7 +56,7 @@ router = APIRouter(tags=["tiles"], prefix="/ogc", dependencies=[Depends(json_onl
 
 
 @router.get("/tileMatrixSets")
-async def get_matrix_sets(request: Request, language: LanguageDep) -> Json:
+async def get_matrix_sets(request: Request, context: ContextDep, language: LanguageDep) -> Json:
     """The tile matrix sets in which tiles are drawn."""
     root = base_url(request)
     sets = [
@@ -66,15 +67,15 @@ async def get_matrix_sets(request: Request, language: LanguageDep) -> Json:
             **({} if one.uri is None else {"uri": one.uri}),
             "links": [link(f"{root}/ogc/tileMatrixSets/{one.id}", f"{REL}/tiling-scheme")],
         }
-        for one in MATRIX_SETS.values()
+        for one in context.settings.matrix_sets.by_id.values()
     ]
     return told({"tileMatrixSets": sets, "links": [link(own_url(request), "self")]})
 
 
 @router.get("/tileMatrixSets/{tileMatrixSetId}")
-async def get_matrix_set(name: MatrixSetId, language: LanguageDep) -> Json:
+async def get_matrix_set(name: MatrixSetId, context: ContextDep, language: LanguageDep) -> Json:
     """One tile matrix set (OGC 17-083r4)."""
-    found = matrix_set_called(name)
+    found = matrix_set_called(name, context.settings.matrix_sets)
     return told(found.document(_title(found, language)))
 
 
@@ -84,7 +85,9 @@ async def get_tile_sets(
 ) -> Json:
     """The tile sets of everything the caller may see, one for each matrix set."""
     chosen = await context.selections.choose_all(viewer)
-    return told(_tile_sets(request, f"{base_url(request)}/ogc", chosen, language))
+    return told(
+        _tile_sets(request, context.settings.matrix_sets, f"{base_url(request)}/ogc", chosen, language)
+    )
 
 
 @router.get("/tiles/{tileMatrixSetId}")
@@ -102,7 +105,7 @@ async def get_tile_set(
     else:
         chosen = await context.selections.choose(viewer, collections)
     query = "" if collections is None else f"&collections={collections}"
-    found = matrix_set_called(name)
+    found = matrix_set_called(name, context.settings.matrix_sets)
     return told(_tile_set(request, f"{base_url(request)}/ogc", found, chosen, language, query))
 
 
@@ -113,7 +116,7 @@ async def get_layer_tile_sets(
     """The tile sets of one layer, one for each matrix set."""
     chosen = await context.selections.choose(viewer, layer_id)
     own = f"{base_url(request)}/ogc/collections/{layer_id}"
-    return told(_tile_sets(request, own, chosen, language))
+    return told(_tile_sets(request, context.settings.matrix_sets, own, chosen, language))
 
 
 @router.get("/collections/{layer_id}/tiles/{tileMatrixSetId}")
@@ -128,10 +131,14 @@ async def get_layer_tile_set(
     """The tile set of one layer in one matrix set."""
     chosen = await context.selections.choose(viewer, layer_id)
     own = f"{base_url(request)}/ogc/collections/{layer_id}"
-    return told(_tile_set(request, own, matrix_set_called(name), chosen, language))
+    return told(
+        _tile_set(request, own, matrix_set_called(name, context.settings.matrix_sets), chosen, language)
+    )
 
 
-def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -> Mapping[str, Any]:
+def _tile_sets(
+    request: Request, sets: MatrixSets, own: str, chosen: Chosen, language: Language
+) -> Mapping[str, Any]:
     title = _titles(chosen, language)
     return {
         "links": [link(own_url(request), "self")],
@@ -146,13 +153,13 @@ def _tile_sets(request: Request, own: str, chosen: Chosen, language: Language) -
                     link(scheme_url(request, one), f"{REL}/tiling-scheme"),
                 ],
             }
-            for one in MATRIX_SETS.values()
+            for one in sets.by_id.values()
         ],
     }
 
 
 def _tile_set(
-    request: Request, own: str, matrix_set: MatrixSet, chosen: Chosen, language: Language, query: str = ""
+    request: Request, own: str, matrix_set: AnyMatrixSet, chosen: Chosen, language: Language, query: str = ""
 ) -> Mapping[str, Any]:
     """Metadata of a tile set (17-083r4 §8): where its tiles are, how far they reach, what they hold."""
     tiles = (
@@ -174,23 +181,20 @@ def _tile_set(
     }
     bounds = _together([layer.reach for layer in layers if layer.reach is not None])
     if bounds is not None:
-        first, last = _zooms(layers, matrix_set)
         described["boundingBox"] = box_document(bounds)
-        described["tileMatrixSetLimits"] = [
-            limits_document(matrix_set, bounds, z) for z in range(first, last + 1)
-        ]
+        described["tileMatrixSetLimits"] = limits_documents(matrix_set, bounds, _levels(layers, matrix_set))
     return described
 
 
-def _layer(scope: Scope, matrix_set: MatrixSet, language: Language) -> Mapping[str, Any]:
+def _layer(scope: Scope, matrix_set: AnyMatrixSet, language: Language) -> Mapping[str, Any]:
     layer = scope.layer
-    first, last = _zooms([layer], matrix_set)
+    levels = _levels([layer], matrix_set)
     described: dict[str, Any] = {
         "id": layer.id,
         "title": getattr(layer.title, language),
         "dataType": "vector",
-        "minTileMatrix": str(first),
-        "maxTileMatrix": str(last),
+        "minTileMatrix": str(levels[0]),
+        "maxTileMatrix": str(levels[-1]),
         "propertiesSchema": {
             "type": "object",
             "properties": {
@@ -209,22 +213,28 @@ def _layer(scope: Scope, matrix_set: MatrixSet, language: Language) -> Mapping[s
     return described
 
 
-def _zooms(layers: Sequence[Layer], matrix_set: MatrixSet) -> tuple[int, int]:
-    """First and last zoom of the set at which something is drawn."""
-    first = max(min(layer.min_zoom for layer in layers) - matrix_set.zooms_ahead, 0)
-    return first, max(first, DRAWN_TO_ZOOM - matrix_set.zooms_ahead)
+def _levels(layers: Sequence[Layer], matrix_set: AnyMatrixSet) -> list[int]:
+    """The zooms of the set at which something is drawn."""
+    return matrix_set.levels_from(min(layer.min_zoom for layer in layers), DRAWN_TO_ZOOM)
 
 
-def limits_document(matrix_set: MatrixSet, bounds: BoundingBox, z: int) -> Mapping[str, Any]:
-    """The tiles of a zoom that touch `bounds` (17-083r4 §8.2)."""
-    first_column, last_column, first_row, last_row = matrix_set.limits(matrix_set.box(bounds), z)
-    return {
-        "tileMatrix": str(z),
-        "minTileRow": first_row,
-        "maxTileRow": last_row,
-        "minTileCol": first_column,
-        "maxTileCol": last_column,
-    }
+def limits_documents(
+    matrix_set: AnyMatrixSet, bounds: BoundingBox, levels: Sequence[int]
+) -> list[Mapping[str, Any]]:
+    """The tiles of each level that touch `bounds` (17-083r4 §8.2); a level without any is left out."""
+    box = matrix_set.box(bounds)
+    found = [(z, matrix_set.limits(box, z)) for z in levels]
+    return [
+        {
+            "tileMatrix": str(z),
+            "minTileRow": limits[2],
+            "maxTileRow": limits[3],
+            "minTileCol": limits[0],
+            "maxTileCol": limits[1],
+        }
+        for z, limits in found
+        if limits is not None
+    ]
 
 
 def box_document(bounds: BoundingBox) -> Mapping[str, Any]:
@@ -240,7 +250,7 @@ def _together(boxes: Sequence[BoundingBox]) -> BoundingBox | None:
     return BoundingBox(min(wests), min(souths), max(easts), max(norths))
 
 
-def scheme_url(request: Request, matrix_set: MatrixSet) -> str:
+def scheme_url(request: Request, matrix_set: AnyMatrixSet) -> str:
     """Where the matrix set is described."""
     return f"{base_url(request)}/ogc/tileMatrixSets/{matrix_set.id}"
 
@@ -249,7 +259,7 @@ def _titles(chosen: Chosen, language: Language) -> str:
     return " + ".join(getattr(scope.layer.title, language) for scope in chosen.selection.scopes)
 
 
-def _title(matrix_set: MatrixSet, language: Language) -> str:
+def _title(matrix_set: AnyMatrixSet, language: Language) -> str:
     return matrix_set.title_zh if language == "zh" else matrix_set.title_en
 
 

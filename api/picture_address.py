@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from api.tile_address import matrix_set_called, square_at
 from gis.matrix_sets import WEB_MERCATOR_QUAD
+from gis.own_matrix_sets import BUILT_IN, MatrixSets
 from layers.errors import BadRequest, NotFound
 from layers.model import LAYER_ID
 from tiles.raster_look import PARAMETERS, Format
@@ -51,8 +52,8 @@ def is_picture_address(path: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def read_picture_address(path: str, query: bytes) -> PictureRequest:
-    """What `path` and `query` ask for.
+def read_picture_address(path: str, query: bytes, sets: MatrixSets = BUILT_IN) -> PictureRequest:
+    """What `path` and `query` ask for; `sets` are the matrix sets there are.
 
     Raises `NotFound` for an unknown matrix set and outside the matrix, `BadRequest` for the query.
     """
@@ -69,7 +70,7 @@ def read_picture_address(path: str, query: bytes) -> PictureRequest:
             expected=[XYZ_ROUTE, MAP_ROUTE],
         )
     layer, name, z, row, column = found.groups()
-    square = square_at(matrix_set_called(name), int(z), int(column), int(row))
+    square = square_at(matrix_set_called(name, sets), int(z), int(column), int(row))
     given = _read_query(query, "f")
     named: Mapping[str, Format] = {**{form: form for form in MEDIA_TYPES}, **_BY_MEDIA_TYPE}
     wanted = given.get("f", "png")

@@ -37,9 +37,9 @@ class PicturePath:
         if scope["method"] not in ("GET", "HEAD"):
             await answer_other_method(scope, send)
             return
-        asked = read_picture_address(scope["path"], scope["query_string"])
-        scope["state"]["route"] = asked.route
         context = context_of(scope)
+        asked = read_picture_address(scope["path"], scope["query_string"], context.settings.matrix_sets)
+        scope["state"]["route"] = asked.route
         viewer = await viewer_of_request(scope)
         layer = await context.catalogue.layer(asked.layer)
         seen, raster = raster_scope(viewer, layer, version=asked.version, moment=asked.moment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gis.own_matrix_sets import BUILT_IN, MatrixSets
 from tiles.store import DEFAULT_CAPACITY_BYTES
 
 BODY_LIMIT_BYTES = 64 * 2**20
@@ -35,6 +36,8 @@ class ApiSettings:
     """Folder of tile archives that anybody may read; None: none are served."""
     rasters: Path | None = None
     """Folder of the files of raster layers; None: there are none."""
+    matrix_sets: MatrixSets = BUILT_IN
+    """The tile matrix sets in which tiles are drawn."""
     client_seconds_a_minute: float | None = None
     """Seconds of work that each client may have done in a minute (`api.turns`); None: no limit."""
     version: str = "0.1.0"

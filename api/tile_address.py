@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 
 from api.as_of import as_of
 from gis.errors import NoSuchSquare
-from gis.matrix_sets import MATRIX_SETS, WEB_MERCATOR_QUAD, MatrixSet
+from gis.matrix_sets import WEB_MERCATOR_QUAD
+from gis.own_matrix_sets import BUILT_IN, AnyMatrixSet, MatrixSets
 from layers.errors import BadRequest, NotFound
 from layers.moments import NOW, AsOf
 from tiles.square import Square, square_in
@@ -53,8 +54,8 @@ def is_tile_address(path: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def read_address(path: str, query: bytes) -> TileRequest:
-    """What `path` and `query` ask for.
+def read_address(path: str, query: bytes, sets: MatrixSets = BUILT_IN) -> TileRequest:
+    """What `path` and `query` ask for; `sets` are the matrix sets there are.
 
     Raises `NotFound` for an unknown matrix set and outside the matrix, `BadRequest` for the query.
     """
@@ -72,7 +73,7 @@ def read_address(path: str, query: bytes) -> TileRequest:
             expected=[XYZ_ROUTE, LAYER_ROUTE, ALL_ROUTE],
         )
     layer, name, z, row, column = found.groups()
-    square = square_at(matrix_set_called(name), int(z), int(column), int(row))
+    square = square_at(matrix_set_called(name, sets), int(z), int(column), int(row))
     if layer is None:
         given = _read_query(query, ("f", "v", "collections", "datetime"))
         return TileRequest(ALL_ROUTE, given.get("collections"), square, _as_of(given), given.get("v"))
@@ -80,9 +81,9 @@ def read_address(path: str, query: bytes) -> TileRequest:
     return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"))
 
 
-def matrix_set_called(name: str) -> MatrixSet:
+def matrix_set_called(name: str, sets: MatrixSets) -> AnyMatrixSet:
     """The tile matrix set; raises `NotFound`."""
-    found = MATRIX_SETS.get(name)
+    found = sets.by_id.get(name)
     if found is None:
         shown = name[:60]
         raise NotFound(
@@ -90,12 +91,12 @@ def matrix_set_called(name: str) -> MatrixSet:
             f"there is no tile matrix set {shown!r}",
             field="tileMatrixSetId",
             value=shown,
-            expected=", ".join(MATRIX_SETS),
+            expected=", ".join(sets.by_id),
         )
     return found
 
 
-def square_at(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+def square_at(matrix_set: AnyMatrixSet, z: int, column: int, row: int) -> Square:
     """The square of a matrix set; raises `NotFound` outside the matrix."""
     try:
         return square_in(matrix_set, z, column, row)

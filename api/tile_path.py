@@ -45,7 +45,7 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
         if name in _NOT_SIMPLE:
             return None
     try:
-        asked = read_address(path, scope["query_string"])
+        asked = read_address(path, scope["query_string"], context.settings.matrix_sets)
     except OneMapError:
         return None
     chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.as_of)
@@ -79,9 +79,9 @@ class TilePath:
         if scope["method"] not in ("GET", "HEAD"):
             await answer_other_method(scope, send)
             return
-        asked = read_address(scope["path"], scope["query_string"])
-        scope["state"]["route"] = asked.route
         context = context_of(scope)
+        asked = read_address(scope["path"], scope["query_string"], context.settings.matrix_sets)
+        scope["state"]["route"] = asked.route
         viewer = await viewer_of_request(scope)
         if asked.layers is None:
             chosen = await context.selections.choose_all(viewer, asked.as_of)

@@ -4,7 +4,8 @@
     ├── UnknownCrs       text that names no coordinate reference system we can read
     ├── InvalidCode      a grid, component, event or administrative code of the wrong shape
     ├── BadPlace         a coordinate that is no place on Earth
-    └── NoSuchSquare     a tile outside its matrix
+    ├── NoSuchSquare     a tile outside its matrix
+    └── BadMatrixSet     a file that describes no tile matrix set we can draw in
 
 `zh` and `en` are one sentence each; `facts` name the value and what was expected.
 """
@@ -40,3 +41,7 @@ class BadPlace(GisError):
 
 class NoSuchSquare(GisError):
     """The tile lies outside its matrix or zoom range."""
+
+
+class BadMatrixSet(GisError):
+    """A file of a tile matrix set is none that tiles can be drawn in; `facts` say file, member and value."""

@@ -65,6 +65,25 @@ class MatrixSet:
         west, north = self.corner[0] + column * side, self.corner[1] - row * side
         return west, north - side, west + side, north
 
+    def zoom(self, z: int) -> int:
+        """The zoom of the Web Mercator quad at the same scale."""
+        return z + self.zooms_ahead
+
+    def levels_from(self, first_zoom: int, last_zoom: int) -> list[int]:
+        """The zooms of the set from one of the Web Mercator quad to another; at least one."""
+        first = max(first_zoom - self.zooms_ahead, 0)
+        return list(range(first, max(first, last_zoom - self.zooms_ahead) + 1))
+
+    @property
+    def frame(self) -> int:
+        """The EPSG code that its squares are drawn in."""
+        return self.stored
+
+    @property
+    def mark(self) -> str:
+        """Nothing: what is built in has its content by its id."""
+        return ""
+
     def box(self, bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
         """A box in degrees (west, south, east, north) in the units of the CRS, as far as the set reaches."""
         if self.stored == 4490:

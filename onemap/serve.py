@@ -16,6 +16,7 @@ from layers.errors import Conflict
 from layers.migrations import upgrade
 from onemap import worker
 from onemap.cluster import Cluster
+from onemap.server import matrix_sets_of
 from onemap.settings import Settings
 from onemap.terminal import step
 
@@ -44,6 +45,7 @@ def database(settings: Settings, *, stays: bool = False) -> Iterator[str]:
 def run(settings: Settings, url: str) -> None:
     """Serves until SIGINT or SIGTERM, a worker beside it. Raises `Conflict` when the port is taken."""
     require_free_port(settings)
+    matrix_sets_of(settings)  # a file that is wrong is said once, before any process starts
     # the processes started here read their settings from the environment, like any other of ours
     os.environ["ONEMAP_DATABASE_URL"] = url
     os.environ["ONEMAP_HOME"] = str(settings.home)

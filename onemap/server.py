@@ -14,7 +14,10 @@ from types import FrameType
 
 from api.app import create_app, end_streams
 from api.settings import ApiSettings
-from layers.errors import Unavailable
+from gis.errors import BadMatrixSet
+from gis.matrix_set_files import read_matrix_sets
+from gis.own_matrix_sets import MatrixSets
+from layers.errors import BadRequest, Unavailable
 from onemap.settings import Settings, read_settings
 
 Handler = Callable[[int, FrameType | None], object]
@@ -64,4 +67,30 @@ def api_settings(settings: Settings) -> ApiSettings:
         tile_store=None if settings.database_url is None else settings.tile_store(settings.database_url),
         tile_store_bytes=settings.tiles_on_disk_mb * 2**20,
         rasters=settings.rasters,
+        matrix_sets=matrix_sets_of(settings),
     )
+
+
+def matrix_sets_of(settings: Settings) -> MatrixSets:
+    """The tile matrix sets there are; raises `BadRequest` for a file or folder that is none."""
+    folder = settings.matrix_set_folder
+    if settings.matrix_sets is not None and not folder.is_dir():
+        raise BadRequest(
+            f"没有文件夹 {folder}",
+            f"there is no folder {folder}",
+            field="ONEMAP_MATRIX_SETS",
+            value=str(folder),
+            expected="a folder of tile matrix sets (*.json)",
+        )
+    try:
+        return read_matrix_sets(folder)
+    except BadMatrixSet as error:
+        said = {name: str(fact) for name, fact in error.facts.items()}
+        raise BadRequest(
+            error.zh,
+            error.en,
+            field=said["field"],
+            value=said["value"],
+            expected=said["expected"],
+            file=said["file"],
+        ) from error

@@ -52,6 +52,8 @@ class Settings:
     """Room for drawn tiles in the home folder, in MB; 0 keeps them in memory only."""
     local_systems: Path | None = None
     """File of city-local coordinate systems; `local_systems.toml` in the home folder unless said."""
+    matrix_sets: Path | None = None
+    """Folder of tile matrix sets of your own (JSON); `matrix_sets` in the home folder unless said."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
 
@@ -76,6 +78,11 @@ class Settings:
     def local_systems_file(self) -> Path:
         """The file in which the operator keeps city-local coordinate systems, there or not."""
         return self.local_systems or self.home / "local_systems.toml"
+
+    @property
+    def matrix_set_folder(self) -> Path:
+        """The folder in which the operator keeps tile matrix sets, there or not."""
+        return self.matrix_sets or self.home / "matrix_sets"
 
     @property
     def rasters(self) -> Path:
@@ -120,7 +127,7 @@ def settings_of(context: typer.Context) -> Settings:
 
 def _parsed(variable: str, text: str) -> object:
     match variable:
-        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT" | "ONEMAP_LOCAL_SYSTEMS":
+        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT" | "ONEMAP_LOCAL_SYSTEMS" | "ONEMAP_MATRIX_SETS":
             return Path(text).expanduser().absolute()
         case "ONEMAP_PORT":
             return _whole_number(variable, text, 1, 65_535)

@@ -45,7 +45,8 @@ _LOSSY_WEBP = {"QUALITY": 82}
 
 _FRAMES: Mapping[Frame, CRS] = {3857: CRS.from_epsg(3857), 4490: CRS.from_epsg(4326)}
 """Degrees are asked for as WGS 84, which stands for CGCS2000 alike: PROJ knows the way there from foreign
-datums, and leaves the shift out on the way to EPSG:4490 (see `gis.crs`)."""
+datums, and leaves the shift out on the way to EPSG:4490 (see `gis.crs`).
+Other frames are asked for as such."""
 
 Alpha = NDArray[np.uint8]
 
@@ -72,7 +73,7 @@ def draw(path: Path, raster: RasterFile, look: Look, square: Square, form: Forma
     """
     margin = 1 if look.render == "hillshade" else 0
     with _opened(path) as file:
-        pixels = _read(file, look, square, margin)
+        pixels = _read(file, look, square, margin) if _may_meet(raster, square) else None
         palette = file.colormap(look.bands[0]) if pixels is not None and look.render == "palette" else {}
     if pixels is None and look.render not in ("terrarium", "mapbox"):
         return None
@@ -117,12 +118,21 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
         ) from error
 
 
+def _may_meet(raster: RasterFile, square: Square) -> bool:
+    """False where the raster is nowhere near: its edges may have no coordinates in the square's system."""
+    if square.degrees is None:
+        return True
+    west, south, east, north = square.degrees
+    low_lon, low_lat, high_lon, high_lat = raster.bounds
+    return west <= high_lon and east >= low_lon and south <= high_lat and north >= low_lat
+
+
 def _read(file: DatasetReader, look: Look, square: Square, margin: int) -> Pixels | None:
     """The pixels of the square and `margin` more on each side; None where it does not reach or is a speck.
 
     Only the part that the file reaches is asked of it: a whole tile far out would be billions of its pixels.
     """
-    frame = _FRAMES[square.frame]
+    frame = _crs_of(square.frame)
     west, south, east, north = square.bounds
     step_x, step_y = (east - west) / look.size, (north - south) / look.size
     west, north = west - margin * step_x, north + margin * step_y
@@ -160,6 +170,11 @@ def _read(file: DatasetReader, look: Look, square: Square, margin: int) -> Pixel
     there = ~np.ma.getmaskarray(found.array).all(axis=0)
     alpha[rows, columns] = np.where(there, 255, 0) if found.alpha_mask is None else found.alpha_mask
     return Pixels(values, alpha)
+
+
+@lru_cache(maxsize=32)
+def _crs_of(frame: Frame) -> CRS:
+    return _FRAMES[frame] if frame in _FRAMES else CRS.from_epsg(frame)
 
 
 def _warping(file: DatasetReader, look: Look) -> dict[str, Any]:
@@ -261,6 +276,9 @@ def _cell_m(square: Square, size: int) -> tuple[float, float]:
         # Mercator enlarges both ways by 1 / cos(latitude), which is cosh(northing / radius).
         shrunk = 1 / cosh((south + north) / 2 / HALF_WORLD_M * pi)
         return width * shrunk, height * shrunk
+    if square.frame != 4490 and not _crs_of(square.frame).is_geographic:
+        metres = _crs_of(square.frame).linear_units_factor[1]
+        return width * metres, height * metres
     degree = METRES_PER_DEGREE
     return width * degree * cos(radians((south + north) / 2)), height * degree
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from gis.matrix_sets import WEB_MERCATOR_QUAD, MatrixSet
+from gis.matrix_sets import WEB_MERCATOR_QUAD
+from gis.own_matrix_sets import AnyMatrixSet, degrees_round
 from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile, degrees_of
 
 EXTENT = 4096
@@ -12,14 +13,17 @@ EXTENT = 4096
 MARGIN = 64
 """Units drawn beyond each side, so that lines and outlines are not cut: 8 pixels of a tile of 512."""
 
-Frame = Literal[3857, 4490]
-"""EPSG code of the stored geometry a square is cut from."""
+Frame = int
+"""EPSG code a square is drawn in: 3857 and 4490 are stored, to others what is stored is transformed."""
+STORED: tuple[Frame, ...] = (3857, 4490)
 
 
 class Square(NamedTuple):
     """`bounds` are west, south, east, north in the units of `frame`, without the margin.
 
     `zoom` is the zoom of the Web Mercator quad at the same scale, in which layers say what they show.
+    `degrees`: where the square is in a frame that is not stored, a box in degrees (EPSG:4490) that holds all
+    of it and its margin, larger rather than smaller.
     """
 
     matrix_set: str
@@ -29,6 +33,7 @@ class Square(NamedTuple):
     frame: Frame
     bounds: tuple[float, float, float, float]
     zoom: int
+    degrees: tuple[float, float, float, float] | None = None
 
     @property
     def place(self) -> tuple[str, int, int, int]:
@@ -43,6 +48,8 @@ class Square(NamedTuple):
     @property
     def reach_3857(self) -> tuple[float, float, float, float]:
         """The square with its margin in metres of EPSG:3857, whatever its frame."""
+        if self.degrees is not None:
+            return WEB_MERCATOR_QUAD.box(self.degrees)
         west, south, east, north = self.bounds
         wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
         return wide if self.frame == 3857 else WEB_MERCATOR_QUAD.box(wide)
@@ -50,6 +57,8 @@ class Square(NamedTuple):
     @property
     def reach_4490(self) -> tuple[float, float, float, float]:
         """The square with its margin in degrees of EPSG:4490, whatever its frame; never beyond the earth."""
+        if self.degrees is not None:
+            return self.degrees
         west, south, east, north = self.bounds
         wide = west - self.margin, south - self.margin, east + self.margin, north + self.margin
         if self.frame == 3857:
@@ -77,10 +86,17 @@ class Square(NamedTuple):
         return (self.bounds[2] - self.bounds[0]) / EXTENT
 
 
-def square_in(matrix_set: MatrixSet, z: int, column: int, row: int) -> Square:
+def square_in(matrix_set: AnyMatrixSet, z: int, column: int, row: int) -> Square:
     """The square at a column and row of a zoom. Raises `NoSuchSquare` outside the matrix."""
     bounds = matrix_set.bounds(z, column, row)
-    return Square(matrix_set.id, z, column, row, matrix_set.stored, bounds, z + matrix_set.zooms_ahead)
+    name = f"{matrix_set.id}#{matrix_set.mark}" if matrix_set.mark else matrix_set.id
+    square = Square(name, z, column, row, matrix_set.frame, bounds, matrix_set.zoom(z))
+    if square.frame in STORED:
+        return square
+    west, south, east, north = bounds
+    margin = square.margin
+    wide = west - margin, south - margin, east + margin, north + margin
+    return square._replace(degrees=degrees_round(square.frame, wide))
 
 
 def mercator_square(tile: Tile) -> Square:

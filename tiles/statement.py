@@ -35,11 +35,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType
 
+from gis.own_matrix_sets import domain_of
 from layers.access import Scope
 from layers.db import for_driver
 from layers.model import Field, Layer
 from layers.rows import generalised_rows, meets_box_of, rows
-from tiles.square import EXTENT, MARGIN, Frame, Square
+from tiles.square import EXTENT, MARGIN, STORED, Frame, Square
 
 EXACT_FROM_ZOOM = 14
 SPECK_UNITS = 2.0
@@ -200,13 +201,20 @@ def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> S
     if isinstance(band, int):
         source = generalised_rows(scope, band, fields=names).subquery("source")
         in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
-        counts = [source.c._count, source.c._left_out]
     elif scope.layer.relation is not None:
         source, in_reach = _of_the_users_table(scope, names), true()
+    elif frame not in STORED:
+        source = rows(scope, fields=names).subquery("source")
+        in_reach = source.c._geom.op("&&", is_comparison=True)(_reach_4490())
     else:
         source = rows(scope, fields=names).subquery("source")
         in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
-    stored = source.c[GEOMETRY_COLUMNS[frame]]
+    if frame not in STORED:
+        source = _moved(source, in_reach, frame)
+        in_reach = source.c._moved.op("&&", is_comparison=True)(_reach(frame))
+    stored = source.c[GEOMETRY_COLUMNS.get(frame, "_moved")]
+    if isinstance(band, int):
+        counts = [source.c._count, source.c._left_out]
     shape: ColumnElement[Any] = func.ST_AsMVTGeom(
         stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
     )
@@ -238,6 +246,23 @@ def _of_the_users_table(scope: Scope, names: Sequence[str]) -> Subquery:
     read = rows(scope, fields=names).subquery("read")
     in_reach = meets_box_of(scope, read, _reach_4490())
     return select(read).where(in_reach).offset(literal_column("0")).subquery("source")
+
+
+def _moved(source: Subquery, in_reach: ColumnElement[bool], frame: Frame) -> Subquery:
+    """The rows in reach with their shapes transformed from EPSG:4490, once (a fence, as below).
+
+    What reaches beyond the places the system is meant for is cut first: the transformation would fail there.
+    """
+    corners: list[ColumnElement[float]] = [literal_column(repr(float(degree))) for degree in domain_of(frame)]
+    domain = func.ST_MakeEnvelope(*corners, literal_column("4490"), type_=NullType())
+    geom = source.c._geom
+    inside = case(
+        (geom.op("@", is_comparison=True)(domain), geom),
+        else_=func.ST_ClipByBox2D(geom, func.Box2D(domain), type_=NullType()),
+    )
+    moved = func.ST_Transform(inside, literal_column(str(frame)), type_=NullType())
+    fenced = select(*source.c, moved.label("_moved")).where(in_reach).offset(literal_column("0"))
+    return fenced.subquery("moved")
 
 
 def _has_areas(layer: Layer) -> bool:
