@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from layers.access import Viewer
 from layers.db import Database
 from layers.errors import BadRequest, Conflict, NotAllowed, NotFound, TooMuch
 from layers.import_runs import Run, ask_to_cancel, create_run, get_run
+from layers.stage import is_alive
 from layers.staged_runs import (
     MAX_ATTEMPTS,
     compare_again,
@@ -251,6 +253,17 @@ async def killed(database_url: str, folder: Path, run: Run, point: str) -> None:
     command = (sys.executable, "-c", KILLED, database_url, str(folder), str(run.id), point)
     process = await asyncio.create_subprocess_exec(*command)
     assert await process.wait() == -signal.SIGKILL
+    async with Database(database_url) as database, asyncio.timeout(20):
+        # The database notices a moment later, on a busy machine, that nobody is there any more.
+        while (await get_run(database, run.id)).state == "reading" and await has_worker(database, run.id):
+            await asyncio.sleep(0.02)
+
+
+async def has_worker(database: Database, run_id: uuid.UUID) -> bool:
+    """Whether the process that reads the run shows its sign of life."""
+    process = (await get_run(database, run_id)).worker
+    async with database.connect() as connection:
+        return process is not None and await is_alive(connection, process)
 
 
 POINTS = ["named_files", "opening:1", "reading:1", "reading:2", "comparing:1", "keep"]

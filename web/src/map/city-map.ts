@@ -205,9 +205,16 @@ function legendsOf(style: StyleSpecification): Record<string, LegendEntry[]> {
 const SAY_AGAIN_MS = 60_000
 let saidAt = -SAY_AGAIN_MS
 
+/**
+ * Said of a tile that is fetched anew, perhaps by another of MapLibre's workers, when the style changes meanwhile and
+ * asks for the same tile to be drawn again: the fetched one comes all the same, and is drawn in the new style.
+ */
+const RELOADED_WHILE_LOADING = /reload a tile that was never loaded/
+
 /** A tile that fails leaves a hole and is asked for again on the next move; that is said once a minute. */
 function tolerate(error: unknown): void {
   const status = (error as { status?: number } | undefined)?.status
+  if (RELOADED_WHILE_LOADING.test(String(error))) return
   if (status === 0 || (status === undefined && /fetch|network/i.test(String(error)))) {
     api.connection.lost = true
   } else if (status === undefined) {
