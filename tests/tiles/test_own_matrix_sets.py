@@ -10,6 +10,7 @@ import mapbox_vector_tile
 import numpy as np
 import pytest
 import shapely
+from pyproj import Transformer
 from shapely.geometry import shape
 from sqlalchemy import func, select
 
@@ -22,11 +23,19 @@ from layers.db import Database
 from layers.publish import Batch
 from layers.rows import rows
 from tests.gis.own_sets import degrees_set, gauss_set, written
+from tests.layers.registered_tables import SOUTH, WEST, registered
+from tests.pictures import CENTRE, EASTING, NORTHING, decoded, eastings, heights_of, write_tif
 from tests.tiles.test_fresh import TOWN, some, told
+from tests.tiles.test_rasters import served
+from tests.tiles.test_registered_tables import direct, open_to, shapes, tables
 from tests.tiles.town import pipe_layer, pipes, plot_layer, plots, put, shop_layer, shops
 from tiles.cache import EncodedTile
+from tiles.raster_draw import draw
+from tiles.raster_look import read_look
 from tiles.server import TileServer, select_scopes
 from tiles.square import EXTENT, MARGIN, Square, square_in
+
+__all__ = ["tables"]  # a fixture
 
 SPECIMENS = {
     "shop": (shop_layer, shops),
@@ -165,6 +174,51 @@ async def test_what_is_kept_is_what_would_be_drawn(
                     kept += 1
                     assert told(tile) == told(await fresh.drawn(selection, square)), square
             assert kept > len(squares) / 2, "most tiles outlive a small change"
+
+
+@pytest.mark.parametrize("table", ["shop", "zone38", "plot"])
+async def test_a_registered_table_is_drawn_from_its_own_system(
+    database: Database, tables: str, own_set: OwnMatrixSet, table: str
+) -> None:
+    scope = open_to(await registered(database, table))
+    seen = 0
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        for z in [z for z in own_set.levels if own_set.zoom(z) >= 14][:2]:
+            box = own_set.box((WEST, SOUTH, WEST + 0.01, SOUTH + 0.01))
+            limits = own_set.limits(box, z)
+            assert limits is not None
+            for column in range(limits[0], limits[1] + 1):
+                square = square_in(own_set, z, column, limits[3])
+                tile = await server.drawn(select_scopes([scope]), square)
+                drawn = shapes(tile.identity() if not tile.is_empty else b"")
+                expected = shapes(direct(tables, table, square))
+                assert drawn.keys() == expected.keys(), square
+                seen += len(drawn)
+    assert seen
+
+
+@pytest.mark.parametrize("z", [3, 5, 7])
+def test_a_pixel_of_a_picture_shows_what_is_on_its_ground(
+    tmp_path: Path, own_set: OwnMatrixSet, z: int
+) -> None:
+    path, raster = served(tmp_path, write_tif(tmp_path / "ramp.tif", eastings()), "elevation")
+    limits = own_set.limits(own_set.box((*CENTRE, *CENTRE)), z)
+    assert limits is not None
+    square = square_in(own_set, z, limits[0], limits[2])
+    body = draw(path, raster, read_look(raster, {"render": "terrarium"}), square, "png")
+    assert body is not None
+    heights = heights_of(decoded(body))
+    west, south, east, north = square.bounds
+    x = west + (np.arange(256) + 0.5) * (east - west) / 256
+    y = north - (np.arange(256) + 0.5) * (north - south) / 256
+    to_file = Transformer.from_crs(square.frame, 4548, always_xy=True)
+    easting, northing = to_file.transform(*np.meshgrid(x, y))
+    pixel_m = abs(easting[0, 1] - easting[0, 0])
+    inside = (easting > EASTING + 30 + pixel_m) & (easting < EASTING + 2970 - pixel_m)
+    inside &= (northing < NORTHING - 30 - pixel_m) & (northing > NORTHING - 2970 + pixel_m)
+    assert inside.any()
+    assert np.abs((heights - (easting - EASTING))[inside]).max() < pixel_m / 10 + 0.02
 
 
 def test_a_changed_file_names_other_tiles(tmp_path: Path) -> None:
