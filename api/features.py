@@ -14,6 +14,7 @@ from api.answers import GeoJson, as_geojson, is_known, kept_by, unchanged, versi
 from api.as_of import AsOfDep
 from api.context import ContextDep, base_url
 from api.documents import FeatureDocument, FeaturesDocument
+from api.filter_parameter import AskedFilterDep, filter_of
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, link, own_url
 from api.ogc_parameters import CRS84, in_crs, json_only, parse_bbox, parse_crs
@@ -31,6 +32,7 @@ MAX_LIMIT = 10_000
 
 async def selection(
     filters: FiltersDep,
+    asked: AskedFilterDep,
     bbox: Annotated[
         str | None, Query(description="西,南,东,北 west,south,east,north", examples=["116.4,31.7,116.6,31.8"])
     ] = None,
@@ -39,7 +41,7 @@ async def selection(
     after: Annotated[str | None, Query(max_length=100, description="下一页游标 From a `next` link")] = None,
     count: Annotated[bool, Query(description="总是计算 numberMatched  Always count what matches")] = False,
 ) -> FeatureQuery:
-    """The parameters that choose items. Raises `BadRequest` for a box or a system that is none."""
+    """The parameters that choose items. Raises `BadRequest` for a box, a system or a filter that is none."""
     system = parse_crs(bbox_crs, "bbox-crs")
     return FeatureQuery(
         bbox=None if bbox is None else parse_bbox(bbox, system),
@@ -47,6 +49,7 @@ async def selection(
         limit=min(limit, MAX_LIMIT),
         after=after,
         with_count=count,
+        where=filter_of(*asked),
     )
 
 
@@ -63,7 +66,7 @@ async def get_items(
     wanted: Annotated[FeatureQuery, Depends(selection)],
     crs: CrsParameter = CRS84,
 ) -> Response:
-    """Features of a layer: in a box, as of a moment, with property values; page by page through `next` links.
+    """Features of a layer: in a box, as of a moment, by values or CQL2; page by page through `next` links.
 
     `numberMatched` is given where it costs nothing (nothing chosen) or `count=true` asks for it.
     """

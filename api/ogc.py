@@ -16,6 +16,7 @@ from api.documents import (
     ConformanceDocument,
     LandingPageDocument,
 )
+from api.filter_parameter import CONFORMS_TO as FILTERS_CONFORM_TO
 from api.layers import LayerId, origin_documents, scope_of
 from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS, json_only
@@ -86,7 +87,7 @@ async def get_landing_page(request: Request, language: LanguageDep) -> Json:
 @router.get("/conformance", response_model=ConformanceDocument)
 async def get_conformance() -> Json:
     """The conformance classes this service keeps."""
-    return Json({"conformsTo": [*CONFORMS_TO, *TILES_CONFORM_TO]})
+    return Json({"conformsTo": [*CONFORMS_TO, *FILTERS_CONFORM_TO, *TILES_CONFORM_TO]})
 
 
 @router.get("/api")

@@ -13,9 +13,12 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from api.as_of import as_of
+from api.filter_parameter import NAMES as FILTER
+from api.filter_parameter import filter_of
 from gis.errors import NoSuchSquare
 from gis.matrix_sets import WEB_MERCATOR_QUAD
 from gis.own_matrix_sets import BUILT_IN, AnyMatrixSet, MatrixSets
+from layers.cql2 import FilterExpression
 from layers.errors import BadRequest, NotFound
 from layers.moments import NOW, AsOf
 from tiles.square import Square, square_in
@@ -36,7 +39,7 @@ class TileRequest(NamedTuple):
     """`layers`: ids with commas between; None for every layer the viewer may see.
 
     `as_of`: the version of the layer, or the moment. `token`: what the caller takes the state drawn to be.
-    `route`: the form of the address.
+    `route`: the form of the address. `where`: the filter, of one layer.
     """
 
     route: str
@@ -44,6 +47,7 @@ class TileRequest(NamedTuple):
     square: Square
     as_of: AsOf
     token: str | None
+    where: FilterExpression | None = None
 
 
 def is_tile_address(path: str) -> bool:
@@ -53,18 +57,22 @@ def is_tile_address(path: str) -> bool:
     return path.startswith("/ogc/") and _OGC_FORM.fullmatch(path) is not None
 
 
-@lru_cache(maxsize=16_384)
 def read_address(path: str, query: bytes, sets: MatrixSets = BUILT_IN) -> TileRequest:
     """What `path` and `query` ask for; `sets` are the matrix sets there are.
 
     Raises `NotFound` for an unknown matrix set and outside the matrix, `BadRequest` for the query.
     """
+    # Filters are long, and of as many kinds as requests: they would push out what is asked all day.
+    return _read(path, query, sets) if b"filter" in query else _read_kept(path, query, sets)
+
+
+def _read(path: str, query: bytes, sets: MatrixSets) -> TileRequest:
     found = _XYZ.fullmatch(path)
     if found is not None:
         layers, z, x, y = found.groups()
-        given = _read_query(query, ("v", "version", "datetime")) if query else {}
+        given = _read_query(query, ("v", "version", "datetime", *FILTER)) if query else {}
         square = square_at(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
-        return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"))
+        return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given))
     found = _OGC.fullmatch(path)
     if found is None:
         raise NotFound(
@@ -75,10 +83,14 @@ def read_address(path: str, query: bytes, sets: MatrixSets = BUILT_IN) -> TileRe
     layer, name, z, row, column = found.groups()
     square = square_at(matrix_set_called(name, sets), int(z), int(column), int(row))
     if layer is None:
-        given = _read_query(query, ("f", "v", "collections", "datetime"))
-        return TileRequest(ALL_ROUTE, given.get("collections"), square, _as_of(given), given.get("v"))
-    given = _read_query(query, ("f", "v", "version", "datetime"))
-    return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"))
+        given = _read_query(query, ("f", "v", "collections", "datetime", *FILTER))
+        layers = given.get("collections")
+        return TileRequest(ALL_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given))
+    given = _read_query(query, ("f", "v", "version", "datetime", *FILTER))
+    return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"), _filter(given))
+
+
+_read_kept = lru_cache(maxsize=16_384)(_read)
 
 
 def matrix_set_called(name: str, sets: MatrixSets) -> AnyMatrixSet:
@@ -124,6 +136,10 @@ def _as_of(given: dict[str, str]) -> AsOf:
     if version is None and moment is None:
         return NOW
     return as_of(None if version is None else int(version), moment)
+
+
+def _filter(given: dict[str, str]) -> FilterExpression | None:
+    return filter_of(*(given.get(name) for name in FILTER))
 
 
 def _wrong(field: str, value: str, expected: str, zh: str, en: str) -> BadRequest:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.as_of import DATETIME_DESCRIPTION
+from api.filter_parameter import COORDINATES, FILTER, LANGUAGE
 from api.picture_address import MAP_ROUTE as MAP_PICTURE
 from api.picture_address import MEDIA_TYPES
 from api.picture_address import XYZ_ROUTE as XYZ_PICTURE
@@ -29,6 +30,11 @@ _V = _parameter(
 )
 _VERSION = _parameter("version", "query", "integer", "截至该版本 As of this version")
 _DATETIME = _parameter("datetime", "query", "string", DATETIME_DESCRIPTION)
+_FILTER = [
+    _parameter("filter", "query", "string", FILTER),
+    _parameter("filter-lang", "query", "string", LANGUAGE),
+    _parameter("filter-crs", "query", "string", COORDINATES),
+]
 _F = _parameter("f", "query", "string", "mvt")
 _OGC_PLACE = [
     _parameter("tileMatrixSetId", "path", "string", " / ".join(MATRIX_SETS)),
@@ -94,6 +100,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _V,
             _VERSION,
             _DATETIME,
+            *_FILTER,
         ],
     ),
     LAYER_ROUTE: _operation(
@@ -106,6 +113,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _V,
             _VERSION,
             _DATETIME,
+            *_FILTER,
         ],
     ),
     ALL_ROUTE: _operation(
@@ -117,6 +125,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _V,
             _DATETIME,
             _parameter("collections", "query", "string", "图层标识 Layer ids"),
+            *_FILTER,
         ],
     ),
     XYZ_PICTURE: _operation(

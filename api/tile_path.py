@@ -19,7 +19,7 @@ from api.context import Context, context_of
 from api.session import viewer_of_request
 from api.tile_address import is_tile_address, read_address
 from api.tile_answer import TileAnswer, tile_answer
-from api.tile_selection import Chosen
+from api.tile_selection import Chosen, narrowed
 from api.turns import client_name
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
@@ -39,6 +39,8 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
     None for whatever is not as simple as that; it then goes its way through the doorway.
     """
     path = scope["path"]
+    if b"filter" in scope["query_string"]:
+        return None
     if not path.startswith("/tiles/") or scope["method"] != "GET" or logger.isEnabledFor(logging.INFO):
         return None
     for name, _ in scope["headers"]:
@@ -89,6 +91,7 @@ class TilePath:
             chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
             if asked.as_of == NOW and await _was_behind(context, asked.token, chosen):
                 chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
+        chosen = narrowed(chosen, asked.where)
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:

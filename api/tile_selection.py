@@ -13,10 +13,11 @@ from operator import is_
 from api.as_of import require_one
 from layers.access import ANONYMOUS, Scope, Viewer
 from layers.catalogue import Catalogue
+from layers.cql2 import FilterExpression
 from layers.errors import NotAllowed, NotFound, TooMuch
 from layers.model import LAYER_ID, Layer
 from layers.moments import NOW, AsOf, Moments
-from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, select_scopes
+from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, filtered, select_scopes
 
 KEPT_AT_MOST = 4096
 
@@ -101,6 +102,16 @@ class Selections:
         if len(self._kept) > KEPT_AT_MOST:
             self._kept.popitem(last=False)
         return chosen
+
+
+def narrowed(chosen: Chosen, where: FilterExpression | None) -> Chosen:
+    """Of what was chosen, the rows that meet `where`. Not kept: there are as many filters as requests.
+
+    Raises `BadRequest` for several layers, and for what the layer's fields do not allow.
+    """
+    if where is None:
+        return chosen
+    return _chosen(filtered(chosen.selection, where), chosen.layers, chosen.is_public)
 
 
 def _chosen(selection: Selection, layers: tuple[Layer, ...], is_public: bool) -> Chosen:

@@ -13,9 +13,11 @@ from starlette.responses import Response
 from api.answers import Json, is_known, kept_by, unchanged
 from api.as_of import DATETIME_DESCRIPTION, as_of
 from api.context import Context, ContextDep, LanguageDep, base_url
+from api.filter_parameter import AskedFilterDep, filter_of, filter_query
 from api.picture_path import raster_token
 from api.raster_parameters import LookDep
 from api.session import ViewerDep
+from api.tile_selection import narrowed
 from gis.squares import MAX_LATITUDE
 from layers.access import Scope, Viewer
 from layers.errors import BadRequest
@@ -41,6 +43,7 @@ async def get_tilejson(
     viewer: ViewerDep,
     language: LanguageDep,
     look: LookDep,
+    where: AskedFilterDep,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本 As of this version")] = None,
     moment: Annotated[
         str | None, Query(alias="datetime", max_length=100, description=DATETIME_DESCRIPTION)
@@ -50,7 +53,7 @@ async def get_tilejson(
     ] = None,
 ) -> Response:
     """TileJSON of one or several layers drawn together, as they stand or as they stood, or of one raster."""
-    answer = Json(await _told(request, context, viewer, layers, look, version, moment, form, language))
+    answer = Json(await _told(request, context, viewer, layers, look, where, version, moment, form, language))
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)
@@ -64,13 +67,23 @@ async def _told(
     viewer: Viewer,
     layers: str,
     look: Mapping[str, str],
+    where: tuple[str | None, str | None, str | None],
     version: int | None,
     moment: str | None,
     form: Format | None,
     language: str,
 ) -> dict[str, Any]:
     known = context.catalogue.known(layers)
+    wanted = filter_of(*where)
     if known is not None and known.kind == "raster":
+        if wanted is not None:
+            raise BadRequest(
+                "栅格图层没有要素，不能用 filter",
+                "a raster layer has no rows to filter",
+                field="filter",
+                value=where[0],
+                expected="a layer with rows",
+            )
         _, raster = raster_scope(viewer, known, version=version, moment=moment)
         read_look(raster, look)
         said = {"v": raster_token(raster), "version": raster.version, **look}
@@ -86,9 +99,10 @@ async def _told(
                 expected="one raster layer",
             )
     then = as_of(version, moment)
-    chosen = await context.selections.choose(viewer, layers, then)
+    chosen = narrowed(await context.selections.choose(viewer, layers, then), wanted)
     scopes = chosen.selection.scopes
     url = f"{base_url(request)}/tiles/{layers}/{{z}}/{{x}}/{{y}}.mvt?v={chosen.token}{_then(then)}"
+    url += filter_query(*where)
     bounds = [await context.moments.bounds_at(scope.layer, scope.version) for scope in scopes]
     return tilejson(scopes, url, language, bounds)
 

@@ -120,13 +120,15 @@ class Database:
             row = (await connection.execute(statement)).one()
         return {name: str(value) for name, value in zip(asked, row, strict=True)}
 
-    async def draw(self, statement: str, parameters: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
+    async def draw(
+        self, statement: str, parameters: Mapping[str, object], *, prepare: bool = True
+    ) -> Sequence[tuple[Any, ...]]:
         """Rows of `statement` (driver text with `%(name)s` places), prepared once per connection."""
         async with translated():
             pool = await self._drawing()
             async with pool.connection() as connection:
                 cursor = await connection.execute(
-                    statement.encode(), dict(parameters), prepare=True, binary=True
+                    statement.encode(), dict(parameters), prepare=prepare, binary=True
                 )
                 rows: list[tuple[Any, ...]] = await cursor.fetchall()
                 return rows

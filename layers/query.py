@@ -15,6 +15,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, FromClause, func, select
 
 from layers.access import Scope
+from layers.cql2 import FilterExpression
+from layers.cql2_sql import condition
 from layers.db import Database
 from layers.errors import BadRequest, NotFound
 from layers.features import Feature, ValueCount, count_values, feature_columns, make_feature
@@ -55,7 +57,7 @@ class FeatureQuery:
 
     `bbox` in EPSG:4490; `filters` are (field, value) pairs that all hold, a date's value may be an
     interval; `after` is the `next` of the page before; `fields` None: all that may leave. `with_count`: count
-    what matches even where that means looking at every row.
+    what matches even where that means looking at every row. `where`: a CQL2 filter that holds, too.
     """
 
     bbox: BoundingBox | None = None
@@ -64,6 +66,7 @@ class FeatureQuery:
     after: str | None = None
     fields: tuple[str, ...] | None = field(default=None)
     with_count: bool = False
+    where: FilterExpression | None = None
 
 
 class Page(NamedTuple):
@@ -81,6 +84,8 @@ async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
     conditions = field_conditions(scope, table, query.filters)
     if query.bbox is not None:
         conditions.append(box_condition(scope, table, query.bbox))
+    if query.where is not None:
+        conditions.append(condition(scope, table, query.where))
     fields = query.fields if query.fields is not None else scope.fields
     statement = select(*feature_columns(scope, table, fields)).where(*conditions)
     if query.after is not None:

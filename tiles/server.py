@@ -16,6 +16,8 @@ from gis.squares import Tile
 from layers import generalise, rows
 from layers.access import Scope
 from layers.catalogue import Catalogue
+from layers.cql2 import FilterExpression
+from layers.cql2_sql import condition, filter_fields
 from layers.db import Database
 from layers.errors import BadRequest, RelationChanged, TooMuch
 from layers.relation_state import blaming
@@ -46,7 +48,7 @@ class Selection:
 
     `key` names them without the versions of those that are current, `versions` are those of all.
     `is_versioned`: whatever changes their rows makes a version. `lasts_s`: how long what was drawn may be
-    kept though nobody tells of changes; None: as long as the versions stand.
+    kept though nobody tells of changes; None: as long as the versions stand. `where`: a filter, of one scope.
     """
 
     scopes: tuple[Scope, ...]
@@ -54,6 +56,7 @@ class Selection:
     versions: tuple[int, ...]
     is_versioned: bool = True
     lasts_s: int | None = None
+    where: FilterExpression | None = None
 
 
 def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Selection:
@@ -82,6 +85,23 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
         is_versioned=not relations,
         lasts_s=None if all(relation.follows for relation in relations) else UNWATCHED_LASTS_S,
     )
+
+
+def filtered(selection: Selection, where: FilterExpression) -> Selection:
+    """The rows of `selection` that meet `where`. Raises `BadRequest` for several layers, or one that lacks
+    what the filter names."""
+    if len(selection.scopes) != 1:
+        raise BadRequest(
+            "filter 只能用于单个图层",
+            "a filter is for one layer at a time",
+            field="filter",
+            value=",".join(scope.layer.id for scope in selection.scopes),
+            expected="one layer",
+        )
+    (scope,) = selection.scopes
+    source = rows.rows(scope, fields=filter_fields(scope, where)).subquery("source")
+    condition(scope, source, where)
+    return replace(selection, key=f"{selection.key}?{where.key}", where=where)
 
 
 @cache
@@ -167,8 +187,9 @@ class TileServer:
         """The tile from disk if it is there and right, else drawn.
 
         What is drawn from a registered table is not kept on disk: it may change while no process listens.
+        Nor is what is filtered: there are as many filters as requests.
         """
-        if self._store is None or not selection.is_versioned:
+        if self._store is None or not selection.is_versioned or selection.where is not None:
             return await self._draw(selection, square)
         key = f"{_drawing_code()} {selection.key}"
         found = await self._store.find(key, square.place)
@@ -208,7 +229,9 @@ class TileServer:
         statement = self._statement(selection, square)
         if statement is None:
             return NOTHING_HERE
-        (row,) = await self._db.draw(statement.text, statement.parameters(square))
+        # A filter comes once or a few times; prepared, it would push out what is drawn all day.
+        prepare = selection.where is None
+        (row,) = await self._db.draw(statement.text, statement.parameters(square), prepare=prepare)
         content = b"".join(row[0::3])
         left_out = _counted(statement, row[1::3])
         merged = _counted(statement, row[2::3])
@@ -218,7 +241,8 @@ class TileServer:
 
     def _statement(self, selection: Selection, square: Square) -> DrawStatement | None:
         """What draws the selection at this zoom; None if none of its layers is drawn there."""
-        bands = tuple(band_of(scope, square.zoom) for scope in selection.scopes)
+        is_filtered = selection.where is not None
+        bands = tuple(band_of(scope, square.zoom, is_filtered=is_filtered) for scope in selection.scopes)
         key = (selection.key, square.frame, bands)
         if key in self._statements:
             return self._statements[key]
@@ -226,7 +250,9 @@ class TileServer:
         shown = [(scope, band) for scope, band in pairs if band is not None]
         if not shown:
             return None
-        statement = compose(shown, square.frame)
+        statement = compose(shown, square.frame, selection.where)
+        if is_filtered:
+            return statement
         self._statements[key] = statement
         if len(self._statements) > MAX_STATEMENTS:
             self._statements.popitem(last=False)

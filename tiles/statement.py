@@ -37,12 +37,16 @@ from sqlalchemy.types import NullType
 
 from gis.own_matrix_sets import domain_of
 from layers.access import Scope
+from layers.cql2 import FilterExpression
+from layers.cql2_sql import condition, filter_fields
 from layers.db import for_driver
 from layers.model import Field, Layer
 from layers.rows import generalised_rows, meets_box_of, rows
 from tiles.square import EXTENT, MARGIN, STORED, Frame, Square
 
 EXACT_FROM_ZOOM = 14
+MAX_FILTERED_FAR = 20_000
+"""Rows of a filtered layer in one tile below that zoom, where no lighter copy serves; others are counted."""
 SPECK_UNITS = 2.0
 """An area less wide and less high than this is a speck: a quarter of a pixel where a tile shows 512."""
 
@@ -91,22 +95,27 @@ class DrawStatement:
         }
 
 
-def band_of(scope: Scope, zoom: int) -> Band | None:
-    """How the scope is drawn at a zoom of the Web Mercator quad; None if it is not drawn there."""
+def band_of(scope: Scope, zoom: int, *, is_filtered: bool = False) -> Band | None:
+    """How the scope is drawn at a zoom of the Web Mercator quad; None if it is not drawn there.
+
+    A filter is about rows, and the lighter copy has several in one: filtered, it is drawn from its rows.
+    """
     layer = scope.layer
     if zoom < layer.min_zoom:
         return None
     # The copy is made of the rows as they stand now; an older version is drawn from its rows.
-    if layer.generalised is not None and scope.is_current:
+    if layer.generalised is not None and scope.is_current and not is_filtered:
         first, last = layer.generalised
         if first <= zoom <= last:
             return zoom
     return "exact" if zoom >= EXACT_FROM_ZOOM else "without specks"
 
 
-def compose(shown: Sequence[tuple[Scope, Band]], frame: Frame) -> DrawStatement:
-    """The statement for one or more scopes, whose layers differ, each in its band."""
-    parts = [_part(scope, band, frame).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)]
+def compose(
+    shown: Sequence[tuple[Scope, Band]], frame: Frame, where: FilterExpression | None = None
+) -> DrawStatement:
+    """The statement for one or more scopes, whose layers differ, each in its band. `where`: of one scope."""
+    parts = [_part(scope, band, frame, where).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)]
     columns = [column for part in parts for column in (part.c.tile, part.c.left_out, part.c.merged)]
     joined: FromClause = parts[0]
     for part in parts[1:]:
@@ -139,10 +148,10 @@ def _is_short(field: Field) -> bool:
     return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
 
 
-def _part(scope: Scope, band: Band, frame: Frame) -> Select[Any]:
+def _part(scope: Scope, band: Band, frame: Frame, where: FilterExpression | None) -> Select[Any]:
     """One row: the layer's part of the tile (no bytes if nothing was drawn), rows left out, rows merged."""
     fields = tile_fields(scope)
-    drawn = _drawn(scope, fields, band, frame)
+    drawn = _drawn(scope, fields, band, frame, where)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
@@ -193,7 +202,9 @@ def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any
     ]
 
 
-def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> Subquery:
+def _drawn(
+    scope: Scope, fields: Sequence[Field], band: Band, frame: Frame, where: FilterExpression | None
+) -> Subquery:
     """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
     names = [f.name for f in fields]
     in_reach: ColumnElement[bool]
@@ -202,13 +213,16 @@ def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> S
         source = generalised_rows(scope, band, fields=names).subquery("source")
         in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
     elif scope.layer.relation is not None:
-        source, in_reach = _of_the_users_table(scope, names), true()
-    elif frame not in STORED:
-        source = rows(scope, fields=names).subquery("source")
-        in_reach = source.c._geom.op("&&", is_comparison=True)(_reach_4490())
+        source, in_reach = _of_the_users_table(scope, names, where), true()
     else:
-        source = rows(scope, fields=names).subquery("source")
-        in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
+        asked = names if where is None else [*names, *filter_fields(scope, where)]
+        source = rows(scope, fields=asked).subquery("source")
+        if frame in STORED:
+            in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
+        else:
+            in_reach = source.c._geom.op("&&", is_comparison=True)(_reach_4490())
+        if where is not None:
+            in_reach = and_(in_reach, condition(scope, source, where))
     if frame not in STORED:
         source = _moved(source, in_reach, frame)
         in_reach = source.c._moved.op("&&", is_comparison=True)(_reach(frame))
@@ -220,6 +234,9 @@ def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> S
     )
     if band == "without specks" and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
+    if band == "without specks" and where is not None:
+        number = func.row_number().over(order_by=source.c._fid)
+        shape = case((number <= literal_column(str(MAX_FILTERED_FAR)), shape))
     return (
         select(
             shape.label("_drawn"),
@@ -238,13 +255,16 @@ def _drawn(scope: Scope, fields: Sequence[Field], band: Band, frame: Frame) -> S
     )
 
 
-def _of_the_users_table(scope: Scope, names: Sequence[str]) -> Subquery:
+def _of_the_users_table(scope: Scope, names: Sequence[str], where: FilterExpression | None) -> Subquery:
     """The rows of a registered layer in reach, chosen by the table's own index.
 
     A fence as below: their shapes are transformed here, once, and looked at several times above.
     """
-    read = rows(scope, fields=names).subquery("read")
+    asked = names if where is None else [*names, *filter_fields(scope, where)]
+    read = rows(scope, fields=asked).subquery("read")
     in_reach = meets_box_of(scope, read, _reach_4490())
+    if where is not None:
+        in_reach = and_(in_reach, condition(scope, read, where))
     return select(read).where(in_reach).offset(literal_column("0")).subquery("source")
 
 

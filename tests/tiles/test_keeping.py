@@ -29,10 +29,12 @@ class Watched(Database):
         self.may_go = asyncio.Event()
         self.may_go.set()
 
-    async def draw(self, statement: str, parameters: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
+    async def draw(
+        self, statement: str, parameters: Mapping[str, object], *, prepare: bool = True
+    ) -> Sequence[tuple[Any, ...]]:
         self.drawings += 1
         await self.may_go.wait()
-        return await super().draw(statement, parameters)
+        return await super().draw(statement, parameters, prepare=prepare)
 
 
 def tile_of(size: int) -> EncodedTile:
