@@ -15,8 +15,6 @@ LOCAL = "Asia/Shanghai"
 """Times written without a zone are Beijing time (GB/T 7408.1: the zone may be left out where agreed)."""
 EXCEL_EPOCH = dt.date(1899, 12, 30)
 """Day 0 of Excel's serial numbers as they are for dates after February 1900 (ECMA-376 §18.17.4.1)."""
-EXCEL_DAYS = (1.0, 2_958_465.0)
-"""1900-01-01 to 9999-12-31; people's dates lie in `_LIKELY_DAYS`."""
 _LIKELY_DAYS = (10_959.0, 73_415.0)
 """1930-01-01 to 2100-12-31 as Excel serials."""
 

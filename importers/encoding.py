@@ -90,6 +90,20 @@ def known_encoding(name: str) -> str | None:
         return None
 
 
+def said_encoding(name: str, file: str) -> Found:
+    """The encoding that the importer says `file` is in; raises `BadEncoding` for a name nobody knows."""
+    encoding = known_encoding(name)
+    if encoding is None:
+        raise BadEncoding(
+            file,
+            f"没有名为“{name}”的编码",
+            f"there is no encoding {name!r}",
+            found=name,
+            expected="gbk, utf-8, …",
+        )
+    return Found(encoding, "由导入者指定", "said by the importer")
+
+
 def is_valid(encoding: str, blocks: Iterable[bytes]) -> bool:
     """True if all the bytes decode strictly."""
     decoder = codecs.getincrementaldecoder(encoding)()

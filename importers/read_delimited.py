@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from importers.encoding import find_encoding, known_encoding, with_byte_order_mark
+from importers.encoding import find_encoding, said_encoding, with_byte_order_mark
 from importers.errors import BadEncoding, BadTable, EmptyFile, Unreadable
 from importers.header import column_names, header_again
 from importers.masks import mask_of, nulls
@@ -79,16 +79,7 @@ def _encoding(path: Path, file: str, options: ImportOptions) -> Found:
     with path.open("rb") as content:
         marked = with_byte_order_mark(content.read(4))
     if options.encoding is not None:
-        said = known_encoding(options.encoding)
-        if said is None:
-            raise BadEncoding(
-                file,
-                f"没有名为“{options.encoding}”的编码",
-                f"there is no encoding {options.encoding!r}",
-                found=options.encoding,
-                expected="gbk, utf-8, …",
-            )
-        return Found(said, "由导入者指定", "said by the importer")
+        return said_encoding(options.encoding, file)
     if marked is None:
         _refuse_unmarked_utf16(path, file)
     return marked or find_encoding(file, lambda: _blocks(path), lambda: _lines(path))

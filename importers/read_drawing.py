@@ -29,8 +29,8 @@ from gis.crs import guess_gauss, read_crs
 from gis.errors import UnknownCrs
 from importers.drawing_entities import MAX_PIECES, Family, Piece, Seen, TooMuch, Walk
 from importers.drawing_shapes import FAULTS
-from importers.encoding import find_encoding, known_encoding
-from importers.errors import BadEncoding, BadFile, BadTable, EmptyFile, NotWhatItSays, Truncated, Unreadable
+from importers.encoding import find_encoding, known_encoding, said_encoding
+from importers.errors import BadFile, BadTable, EmptyFile, NotWhatItSays, Truncated, Unreadable
 from importers.options import ImportOptions
 from importers.place import are_chinese_degrees
 from importers.shaped import SAMPLE
@@ -252,16 +252,7 @@ def _encoding(path: Path, file: str, options: ImportOptions) -> Found:
         return Found(stated, f"二进制 DXF，$DWGCODEPAGE={words}", f"a binary DXF, $DWGCODEPAGE={words}")
     _check_whole(file, head, tail)
     if options.encoding is not None:
-        said = known_encoding(options.encoding)
-        if said is None:
-            raise BadEncoding(
-                file,
-                f"没有名为“{options.encoding}”的编码",
-                f"there is no encoding {options.encoding!r}",
-                found=options.encoding,
-                expected="gbk, utf-8, …",
-            )
-        return Found(said, "由导入者指定", "said by the importer")
+        return said_encoding(options.encoding, file)
     found = find_encoding(file, lambda: _blocks(path), lambda: _lines(path))
     if found.value == "utf-8" and found.en.startswith("all of it is ASCII"):
         return Found(stated, f"全部为 ASCII；$DWGCODEPAGE={words}", f"all ASCII; $DWGCODEPAGE={words}")

@@ -23,9 +23,8 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from gis.crs import CRS, describe, read_crs
 from gis.errors import UnknownCrs
 from importers.arrow import decoded, decoded_array, plain
-from importers.encoding import is_valid, known_encoding
+from importers.encoding import is_valid, said_encoding
 from importers.errors import (
-    BadEncoding,
     BadFile,
     BadTable,
     EmptyFile,
@@ -153,7 +152,7 @@ def _shapefile(path: Path, file: str, options: ImportOptions) -> Source:
         raise EmptyFile(file, "没有任何要素", "it holds no feature", found="0 features", expected="features")
     notes: tuple[Note, ...] = ()
     if options.encoding is not None:
-        found = _said(options.encoding, file)
+        found = said_encoding(options.encoding, file)
     else:
         found, notes = dbf_encoding(files, header, file)
     if (gone := deleted_rows(files.dbf, header)) > 0:
@@ -417,16 +416,3 @@ def _prj(files: Parts) -> tuple[CRS | None, Found | None]:
             continue
         return crs, Found(describe(crs), f"{files.prj.name} 声明", f"stated by {files.prj.name}")
     return None, Found("", f"{files.prj.name} 的内容无法识别", f"{files.prj.name} cannot be understood")
-
-
-def _said(name: str, file: str) -> Found:
-    encoding = known_encoding(name)
-    if encoding is None:
-        raise BadEncoding(
-            file,
-            f"没有名为“{name}”的编码",
-            f"there is no encoding {name!r}",
-            found=name,
-            expected="gbk, utf-8, …",
-        )
-    return Found(encoding, "由导入者指定", "said by the importer")

@@ -193,10 +193,7 @@ async def _store_readings(
 ) -> ImportReport:
     """Stores one table of readings, all or nothing by the same rule as rows of layers."""
     begun = time.monotonic()
-    stations = layers.get("station")
-    codes = (
-        set() if stations is None or stations.version == 0 else await keys(db, scope_for(SYSTEM, stations))
-    )
+    codes = await _station_codes(db, layers.get("station"))
     counted = Counted()
     run_id = await begin_run(db, file_name=source.title, layer_id="reading", by=options.by)
     state: State = "stored"

@@ -12,6 +12,26 @@ from onemap.settings import settings_of
 IMPORT_REFUSED = 3
 """Exit code when rows or a file were refused and nothing was published, or a check found errors."""
 
+Paths = Annotated[list[Path], typer.Argument(help="Files or folders. 文件或文件夹。")]
+As = Annotated[str | None, typer.Option("--as", help="Layer id, e.g. component. 图层标识。")]
+Crs = Annotated[str | None, typer.Option(help="Source CRS, e.g. EPSG:4548 or local:NAME. 源坐标系。")]
+Local = Annotated[
+    str | None,
+    typer.Option(help="City-local system: a name, or its parameters. 地方坐标系：名称或参数。"),
+]
+ByCode = Annotated[
+    str | None,
+    typer.Option(help="Column of codes of a published layer that place the rows. 按编码定位的列。"),
+]
+Swapped = Annotated[
+    bool | None, typer.Option("--swapped/--not-swapped", help="Northing or latitude first. 坐标轴互换。")
+]
+FrameOf = Annotated[
+    str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
+]
+Encoding = Annotated[str | None, typer.Option(help="Text encoding, e.g. GBK. 文字编码。")]
+Table = Annotated[str | None, typer.Option(help="The layer or sheet of a file of several. 图层或工作表。")]
+Anywhere = Annotated[bool, typer.Option("--anywhere", help="It may lie outside the city. 允许在本市以外。")]
 Mend = Annotated[
     list[str] | None,
     typer.Option("--mend", help="What may be put right: snap=0.05m, tile, codes, none … 修整，可多次。"),
@@ -23,29 +43,15 @@ ReportFile = Annotated[
 
 def import_(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders. 文件或文件夹。")],
-    as_: Annotated[str | None, typer.Option("--as", help="Layer id, e.g. component. 图层标识。")] = None,
-    crs: Annotated[
-        str | None, typer.Option(help="Source CRS, e.g. EPSG:4548 or local:NAME. 源坐标系。")
-    ] = None,
-    local: Annotated[
-        str | None,
-        typer.Option(help="City-local system: a name, or its parameters. 地方坐标系：名称或参数。"),
-    ] = None,
-    by_code: Annotated[
-        str | None,
-        typer.Option(help="Column of codes of a published layer that place the rows. 按编码定位的列。"),
-    ] = None,
-    swapped: Annotated[
-        bool | None, typer.Option("--swapped/--not-swapped", help="Northing or latitude first. 坐标轴互换。")
-    ] = None,
-    frame: Annotated[
-        str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Text encoding, e.g. GBK. 文字编码。")] = None,
-    table: Annotated[
-        str | None, typer.Option(help="The layer or sheet of a file of several. 图层或工作表。")
-    ] = None,
+    paths: Paths,
+    as_: As = None,
+    crs: Crs = None,
+    local: Local = None,
+    by_code: ByCode = None,
+    swapped: Swapped = None,
+    frame: FrameOf = None,
+    encoding: Encoding = None,
+    table: Table = None,
     title: Annotated[str | None, typer.Option(help="Title of a new layer. 新图层名称。")] = None,
     allow_refused: Annotated[
         bool, typer.Option("--allow-refused", help="Publish the good rows even if others are refused.")
@@ -78,9 +84,7 @@ def import_(
     meaning: Annotated[
         str | None, typer.Option(help="A raster's pixels: image, elevation, classes, values. 栅格内容。")
     ] = None,
-    anywhere: Annotated[
-        bool, typer.Option("--anywhere", help="It may lie outside the city. 允许在本市以外。")
-    ] = False,
+    anywhere: Anywhere = False,
 ) -> None:
     """Import files as layers, all or nothing, with a report. 导入数据。
 
@@ -102,35 +106,19 @@ def import_(
 
 def check(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders. 文件或文件夹。")],
-    as_: Annotated[str | None, typer.Option("--as", help="Layer id, e.g. component. 图层标识。")] = None,
-    crs: Annotated[
-        str | None, typer.Option(help="Source CRS, e.g. EPSG:4548 or local:NAME. 源坐标系。")
-    ] = None,
-    local: Annotated[
-        str | None,
-        typer.Option(help="City-local system: a name, or its parameters. 地方坐标系：名称或参数。"),
-    ] = None,
-    by_code: Annotated[
-        str | None,
-        typer.Option(help="Column of codes of a published layer that place the rows. 按编码定位的列。"),
-    ] = None,
-    swapped: Annotated[
-        bool | None, typer.Option("--swapped/--not-swapped", help="Northing or latitude first. 坐标轴互换。")
-    ] = None,
-    frame: Annotated[
-        str | None, typer.Option(help="cgcs2000, wgs84, gcj02 or bd09, for degrees. 经纬度基准。")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Text encoding, e.g. GBK. 文字编码。")] = None,
-    table: Annotated[
-        str | None, typer.Option(help="The layer or sheet of a file of several. 图层或工作表。")
-    ] = None,
+    paths: Paths,
+    as_: As = None,
+    crs: Crs = None,
+    local: Local = None,
+    by_code: ByCode = None,
+    swapped: Swapped = None,
+    frame: FrameOf = None,
+    encoding: Encoding = None,
+    table: Table = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Only some rows: also look among what stands. 增量。")
     ] = False,
-    anywhere: Annotated[
-        bool, typer.Option("--anywhere", help="It may lie outside the city. 允许在本市以外。")
-    ] = False,
+    anywhere: Anywhere = False,
     mend: Mend = None,
     report: ReportFile = None,
 ) -> None:

@@ -150,9 +150,7 @@ class TileServer:
         self._catalogue = catalogue
         self._store = store
         self.cache: TileCache[EncodedTile] = cache or TileCache()
-        self._statements: OrderedDict[tuple[str, Frame, tuple[Band | None, ...]], DrawStatement] = (
-            OrderedDict()
-        )
+        self._statements: OrderedDict[_StatementKey, DrawStatement] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"TileServer({self.cache!r})"

@@ -63,8 +63,6 @@ _CREDIT_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_WEIGHTS = tuple(3**n % 31 for n in range(17))
 """GB 32100-2015: alphabet and weights of the unified social credit code."""
 _CREDIT_FIELDS = ("authority_code", "owner_code", "maintainer_code")
-_MAJORS = ("01", "02", "03", "04", "05")
-_FIRST_EXTENSION = 80
 _SPLIT = re.compile(r"[,，;；、|/]+")
 
 
