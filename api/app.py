@@ -46,6 +46,7 @@ from api import (
     registered_layers,
     search,
     stations,
+    style_parts,
     styles,
     tilejson,
     uploads,
@@ -54,6 +55,7 @@ from api.context import Context
 from api.counters import Counters
 from api.documents import ProblemDocument
 from api.doorway import BodyLimit, Doorway, HeadAsGet
+from api.letters import Letters
 from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
 from api.picture_path import PicturePath
@@ -74,6 +76,7 @@ from layers.db import Database
 from layers.follow import Follower
 from layers.moments import Moments
 from layers.notices import Notices
+from themes.glyphs import Lettering, find_faces
 from tiles.raster import RasterServer
 from tiles.server import TileServer
 from tiles.store import Stamp, TileStore
@@ -96,6 +99,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     stations.router,
     readings.router,
     styles.router,
+    style_parts.router,
     tilejson.router,
     archive_routes.router,
     raster_values.router,
@@ -244,6 +248,7 @@ def _lifespan(
             archives = OpenArchives()
             stack.callback(archives.close)
             rasters = stack.enter_context(closing(RasterServer(settings.rasters)))
+            lettering = stack.enter_context(Lettering(find_faces(settings.font_folders)))
             app.openapi()  # the first question with parameters should not wait for it
             moments = Moments(database)
             app.state.context = Context(
@@ -260,6 +265,7 @@ def _lifespan(
                 feed,
                 archives,
                 Turns(seconds_a_minute=settings.client_seconds_a_minute),
+                Letters(lettering),
             )
             yield
 

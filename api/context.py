@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Request
 from starlette.types import Scope as AsgiScope
 
+from api.letters import Letters
 from api.open_archives import OpenArchives
 from api.settings import ApiSettings
 from api.tile_selection import Selections
@@ -45,6 +46,7 @@ class Context:
     feed: EventFeed
     archives: OpenArchives
     turns: Turns
+    letters: Letters
 
 
 def context_of(scope: AsgiScope) -> Context:

@@ -32,6 +32,7 @@ class SettingsDocument(Document):
     secure_cookies: bool
     body_limit_bytes: int
     has_page: bool
+    fonts: list[str]
 
 
 class StandingDocument(Document):
@@ -101,6 +102,7 @@ async def describe(context: ContextDep, viewer: ViewerDep) -> Response:
                 "secure_cookies": settings.secure_cookies,
                 "body_limit_bytes": settings.body_limit_bytes,
                 "has_page": settings.web_root is not None,
+                "fonts": list(context.letters.fonts),
             },
             "layers": [
                 {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gis.own_matrix_sets import BUILT_IN, MatrixSets
+from themes.glyphs import SYSTEM_FOLDERS
 from tiles.store import DEFAULT_CAPACITY_BYTES
 
 BODY_LIMIT_BYTES = 64 * 2**20
@@ -40,4 +41,6 @@ class ApiSettings:
     """The tile matrix sets in which tiles are drawn."""
     client_seconds_a_minute: float | None = None
     """Seconds of work that each client may have done in a minute (`api.turns`); None: no limit."""
+    font_folders: tuple[Path, ...] = SYSTEM_FOLDERS
+    """Folders in which fonts are looked for, from which the letters of the styles are made."""
     version: str = "0.1.0"

@@ -33,7 +33,7 @@ async def get_style(
     viewer: ViewerDep,
     scheme: Annotated[Scheme, Query(description="明亮或暗色 Light or dark")] = "light",
 ) -> Response:
-    """The style of one theme (or `all`); its sources are this service's TileJSON addresses."""
+    """The style of one theme (or `all`): sources, symbols and letters are this service's own addresses."""
     if theme != ALL and theme not in (known.id for known in known_themes()):
         shown = theme[:60]
         raise NotFound(f"没有专题“{shown}”", f"there is no theme {shown!r}", theme=shown)
@@ -44,7 +44,10 @@ async def get_style(
     def tiles_url(ids: Sequence[str]) -> str:
         return f"{root}/tiles/{','.join(ids)}.json"
 
-    answer = Json(build_style(shown_themes, layers, scheme, tiles_url, MAX_LAYERS))
+    parts = {"sprite": f"{root}/sprites/{scheme}"}
+    if context.letters.fonts:
+        parts["glyphs"] = f"{root}/fonts/{{fontstack}}/{{range}}.pbf"
+    answer = Json({**build_style(shown_themes, layers, scheme, tiles_url, MAX_LAYERS), **parts})
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)

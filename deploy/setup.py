@@ -202,6 +202,7 @@ def build_page() -> None:
         p for p in WEB.rglob("*")
         if p.is_file() and not {"node_modules", "dist"} & set(p.relative_to(WEB).parts)
     )  # fmt: skip
+    sources.append(ROOT / "layers" / "known" / "symbols.json")  # the page draws them too
     modules = WEB / "node_modules" / ".onemap.stamp"
     locked = _digest([WEB / "package-lock.json"])
     if not (modules.exists() and modules.read_text() == locked):

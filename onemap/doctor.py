@@ -10,6 +10,7 @@ from onemap import postgres
 from onemap.cluster import Cluster
 from onemap.settings import Settings
 from onemap.terminal import language, out, say
+from themes.glyphs import find_faces
 
 
 def examine(settings: Settings) -> bool:
@@ -20,6 +21,7 @@ def examine(settings: Settings) -> bool:
         (say("网页", "page"), *_page(settings)),
         (say("数据库", "database"), *_database(settings)),
         (say("磁盘", "disk"), *_disk(settings)),
+        (say("字体", "fonts"), _fonts(settings), True),
     ):
         out.print(f"{'✓' if good else '✗'} {what}: {finding}", markup=False)
         fine = fine and good
@@ -42,6 +44,17 @@ def _database(settings: Settings) -> tuple[str, bool]:
     except OneMapError as error:
         return error.sentence(language()), False
     return f"PostgreSQL {programs.major} ({programs.folder}), {cluster.data}: {state}", True
+
+
+def _fonts(settings: Settings) -> str:
+    """Nothing stops without one: only the maps of other systems then have no text of ours."""
+    faces = find_faces(settings.font_folders)
+    if faces:
+        return ", ".join(face.file.name for face in faces[:3])
+    return say(
+        f"未找到；样式不含 glyphs。可将黑体字体放入 {settings.home / 'fonts'}",
+        f"none found; styles come without glyphs. Put a sans font into {settings.home / 'fonts'}",
+    )
 
 
 def _disk(settings: Settings) -> tuple[str, bool]:

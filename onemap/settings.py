@@ -17,6 +17,7 @@ import typer
 from sqlalchemy import make_url
 
 from layers.errors import BadRequest
+from themes.glyphs import SYSTEM_FOLDERS
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,6 +84,11 @@ class Settings:
     def matrix_set_folder(self) -> Path:
         """The folder in which the operator keeps tile matrix sets, there or not."""
         return self.matrix_sets or self.home / "matrix_sets"
+
+    @property
+    def font_folders(self) -> tuple[Path, ...]:
+        """Folders of fonts for other systems' maps: the operator's own first, then the system's."""
+        return (self.home / "fonts", *SYSTEM_FOLDERS)
 
     @property
     def rasters(self) -> Path:

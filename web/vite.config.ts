@@ -15,6 +15,7 @@ export default defineConfig({
   worker: { format: 'es' },
   server: {
     host: '127.0.0.1',
+    fs: { allow: ['.', '../layers/known'] },
     proxy: Object.fromEntries(
       ['/api', '/tiles', '/styles', '/ogc', '/about', '/healthz'].map((path) => [path, service]),
     ),
