@@ -51,6 +51,17 @@ class OriginDocument(Document):
     file: str
 
 
+class ArgumentDocument(Document):
+    name: str
+    type: FieldType
+    required: bool
+    least: str | None
+    most: str | None
+    choices: list[str]
+    expected: str
+    """In words."""
+
+
 class LayerDocument(Document):
     id: str
     title: TextDocument
@@ -58,10 +69,11 @@ class LayerDocument(Document):
     geometry_type: GeometryType
     kind: LayerKind
     """`registered`: a table of the operator's own, read where it is; it has no versions to go back to.
-    `raster`: pixels in files, by date."""
+    `function`: what a function of the operator's returns, tiles only. `raster`: pixels in files, by date."""
     version: int
     feature_count: int | None
-    """None where the viewer sees only some of the rows; of a registered layer, when it was last looked at."""
+    """None where the viewer sees only some of the rows, and of a function layer; of a registered layer,
+    when it was last looked at."""
     bounds: tuple[float, float, float, float] | None
     min_zoom: int
     max_zoom: int
@@ -81,6 +93,8 @@ class LayerDocument(Document):
     fields: list[FieldDocument]
     rasters: list[RasterFileDocument]
     """Of a raster layer, newest first: what `datetime` can choose. Empty for all others."""
+    parameters: list[ArgumentDocument]
+    """Of a function layer: what may be said to it in a tile's address. Empty for all others."""
 
 
 class LayersDocument(Document):

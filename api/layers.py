@@ -17,6 +17,7 @@ from layers import publish
 from layers.access import Scope, Viewer, require_change, require_whole, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
+from layers.function_arguments import expected
 from layers.model import LAYER_ID, Layer, Origin, RasterFile, Version
 from layers.moments import NOW, AsOf
 from layers.rasters import by_date
@@ -140,7 +141,7 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
         "geometry_type": layer.geometry_type,
         "kind": layer.kind,
         "version": layer.version,
-        "feature_count": layer.feature_count if scope.districts is None else None,
+        "feature_count": layer.feature_count if scope.districts is None and layer.function is None else None,
         "bounds": None if layer.bounds is None else list(layer.bounds),
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
@@ -170,7 +171,26 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
             if field.name in scope.fields
         ],
         "rasters": [_raster_document(raster) for raster in by_date(layer)],
+        "parameters": argument_documents(layer),
     }
+
+
+def argument_documents(layer: Layer) -> list[Mapping[str, Any]]:
+    """What may be said to a function layer; empty for all others."""
+    if layer.function is None:
+        return []
+    return [
+        {
+            "name": argument.name,
+            "type": argument.type,
+            "required": argument.is_required,
+            "least": argument.least,
+            "most": argument.most,
+            "choices": list(argument.choices),
+            "expected": expected(argument),
+        }
+        for argument in layer.function.arguments
+    ]
 
 
 def _raster_document(raster: RasterFile) -> Mapping[str, Any]:

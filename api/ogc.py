@@ -24,7 +24,7 @@ from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
 from api.ogc_tiles import REL
 from api.session import ViewerDep
 from layers.access import Scope, scopes_for
-from layers.model import Field, Text
+from layers.model import Field, Layer, Text
 
 OPENAPI_JSON = "application/vnd.oai.openapi+json;version=3.1"
 
@@ -161,7 +161,7 @@ def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any
         "storageCrs": STORAGE_CRS,
         "links": [
             link(own, "self"),
-            *(of_rows if layer.has_rows else [link(f"{own}/map/tiles", f"{REL}/tilesets-map")]),
+            *_contents(layer, own, of_rows),
             link(f"{root}/tiles/{layer.id}.json", "alternate", title="TileJSON"),
         ],
         "version": layer.version,
@@ -170,6 +170,13 @@ def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any
     if layer.bounds is not None:
         told["extent"] = {"spatial": {"bbox": [list(layer.bounds)], "crs": CRS84}}
     return told
+
+
+def _contents(layer: Layer, own: str, of_rows: list[Any]) -> list[Any]:
+    """Links to what a collection has: items and tiles, tiles alone, or tiles of maps."""
+    if layer.kind == "raster":
+        return [link(f"{own}/map/tiles", f"{REL}/tilesets-map")]
+    return of_rows if layer.has_rows else of_rows[-1:]
 
 
 def _schema(request: Request, scope: Scope, language: Language) -> Mapping[str, Any]:

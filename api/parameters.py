@@ -5,7 +5,7 @@ OGC API – Features Part 1 (17-069r4), requirement /req/core/query-param-unknow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -26,6 +26,22 @@ FILTERS: Mapping[str, object] = {
     ]
 }
 """`openapi_extra` of a route that takes property filters."""
+
+
+ARGUMENTS: Mapping[str, object] = {
+    "parameters": [
+        {
+            "name": "arguments",
+            "in": "query",
+            "description": "函数图层的参数，名=值 What is said to a function layer, argument=value",
+            "required": False,
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+            "style": "form",
+            "explode": True,
+        }
+    ]
+}
+"""`openapi_extra` of a route that takes the arguments of a function layer."""
 
 
 async def refuse_unknown(request: Request) -> None:
@@ -56,6 +72,18 @@ async def filters_of(request: Request) -> tuple[tuple[str, str], ...]:
     route = request.scope["route"]
     known = _declared(request.app)[route.path_format, request.method.lower()]
     return tuple((name, value) for name, value in request.query_params.multi_items() if name not in known)
+
+
+def refuse_said(said: Sequence[tuple[str, str]]) -> None:
+    """Raises `BadRequest` for the first parameter of a query that nothing takes."""
+    for name, value in said:
+        raise BadRequest(
+            f"未知的查询参数“{name[:100]}”",
+            f"unknown query parameter {name[:100]!r}",
+            field=name[:100],
+            value=value,
+            expected="a parameter of this address, or the arguments of one function layer",
+        )
 
 
 def _declared(app: FastAPI) -> Mapping[tuple[str, str], frozenset[str]]:

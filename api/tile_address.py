@@ -39,7 +39,8 @@ class TileRequest(NamedTuple):
     """`layers`: ids with commas between; None for every layer the viewer may see.
 
     `as_of`: the version of the layer, or the moment. `token`: what the caller takes the state drawn to be.
-    `route`: the form of the address. `where`: the filter, of one layer.
+    `route`: the form of the address. `where`: the filter, of one layer. `said`: whatever else the query says,
+    which may be meant for the function of one.
     """
 
     route: str
@@ -48,6 +49,7 @@ class TileRequest(NamedTuple):
     as_of: AsOf
     token: str | None
     where: FilterExpression | None = None
+    said: tuple[tuple[str, str], ...] = ()
 
 
 def is_tile_address(path: str) -> bool:
@@ -70,9 +72,9 @@ def _read(path: str, query: bytes, sets: MatrixSets) -> TileRequest:
     found = _XYZ.fullmatch(path)
     if found is not None:
         layers, z, x, y = found.groups()
-        given = _read_query(query, ("v", "version", "datetime", *FILTER)) if query else {}
+        given, said = _read_query(query, ("v", "version", "datetime", *FILTER)) if query else ({}, ())
         square = square_at(WEB_MERCATOR_QUAD, int(z), int(x), int(y))
-        return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given))
+        return TileRequest(XYZ_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given), said)
     found = _OGC.fullmatch(path)
     if found is None:
         raise NotFound(
@@ -83,11 +85,11 @@ def _read(path: str, query: bytes, sets: MatrixSets) -> TileRequest:
     layer, name, z, row, column = found.groups()
     square = square_at(matrix_set_called(name, sets), int(z), int(column), int(row))
     if layer is None:
-        given = _read_query(query, ("f", "v", "collections", "datetime", *FILTER))
+        given, said = _read_query(query, ("f", "v", "collections", "datetime", *FILTER))
         layers = given.get("collections")
-        return TileRequest(ALL_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given))
-    given = _read_query(query, ("f", "v", "version", "datetime", *FILTER))
-    return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"), _filter(given))
+        return TileRequest(ALL_ROUTE, layers, square, _as_of(given), given.get("v"), _filter(given), said)
+    given, said = _read_query(query, ("f", "v", "version", "datetime", *FILTER))
+    return TileRequest(LAYER_ROUTE, layer, square, _as_of(given), given.get("v"), _filter(given), said)
 
 
 _read_kept = lru_cache(maxsize=16_384)(_read)
@@ -116,16 +118,14 @@ def square_at(matrix_set: AnyMatrixSet, z: int, column: int, row: int) -> Square
         raise NotFound(error.zh, error.en, **error.facts) from error
 
 
-def _read_query(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    for name in given:
-        if name not in known:
-            raise _wrong(
-                name[:100], given[name], ", ".join(known), "未知的查询参数", "unknown query parameter"
-            )
+def _read_query(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """The parameters that are `known`, by name, and all others in their order."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    given = {name: value for name, value in pairs if name in known}
+    said = tuple((name, value) for name, value in pairs if name not in known)
     if given.get("f", "mvt") not in ("mvt", MEDIA_TYPE):
         raise _wrong("f", given["f"], "mvt", "没有这种格式", "there is no such format")
-    return given
+    return given, said
 
 
 def _as_of(given: dict[str, str]) -> AsOf:

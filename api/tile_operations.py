@@ -35,6 +35,13 @@ _FILTER = [
     _parameter("filter-lang", "query", "string", LANGUAGE),
     _parameter("filter-crs", "query", "string", COORDINATES),
 ]
+_ARGUMENTS = {
+    **_parameter(
+        "arguments", "query", "object", "函数图层的参数 What is said to a function layer: name=value"
+    ),
+    "style": "form",
+    "explode": True,
+}
 _F = _parameter("f", "query", "string", "mvt")
 _OGC_PLACE = [
     _parameter("tileMatrixSetId", "path", "string", " / ".join(MATRIX_SETS)),
@@ -101,6 +108,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _VERSION,
             _DATETIME,
             *_FILTER,
+            _ARGUMENTS,
         ],
     ),
     LAYER_ROUTE: _operation(
@@ -114,6 +122,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _VERSION,
             _DATETIME,
             *_FILTER,
+            _ARGUMENTS,
         ],
     ),
     ALL_ROUTE: _operation(
@@ -126,6 +135,7 @@ TILE_OPERATIONS: Mapping[str, Any] = {
             _DATETIME,
             _parameter("collections", "query", "string", "图层标识 Layer ids"),
             *_FILTER,
+            _ARGUMENTS,
         ],
     ),
     XYZ_PICTURE: _operation(

@@ -19,7 +19,7 @@ from api.context import Context, context_of
 from api.session import viewer_of_request
 from api.tile_address import is_tile_address, read_address
 from api.tile_answer import TileAnswer, tile_answer
-from api.tile_selection import Chosen, narrowed
+from api.tile_selection import Chosen, addressed, narrowed
 from api.turns import client_name
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
@@ -49,6 +49,8 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
     try:
         asked = read_address(path, scope["query_string"], context.settings.matrix_sets)
     except OneMapError:
+        return None
+    if asked.said:
         return None
     chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.as_of)
     tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
@@ -91,7 +93,7 @@ class TilePath:
             chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
             if asked.as_of == NOW and await _was_behind(context, asked.token, chosen):
                 chosen = await context.selections.choose(viewer, asked.layers, asked.as_of)
-        chosen = narrowed(chosen, asked.where)
+        chosen = narrowed(addressed(chosen, asked.said), asked.where)
         tile = context.tiles.kept(chosen.selection, asked.square)
         was_kept = tile is not None
         if tile is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import is_
 
@@ -17,7 +18,7 @@ from layers.cql2 import FilterExpression
 from layers.errors import NotAllowed, NotFound, TooMuch
 from layers.model import LAYER_ID, Layer
 from layers.moments import NOW, AsOf, Moments
-from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, filtered, select_scopes
+from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, called, filtered, select_scopes
 
 KEPT_AT_MOST = 4096
 
@@ -112,6 +113,14 @@ def narrowed(chosen: Chosen, where: FilterExpression | None) -> Chosen:
     if where is None:
         return chosen
     return _chosen(filtered(chosen.selection, where), chosen.layers, chosen.is_public)
+
+
+def addressed(chosen: Chosen, said: Sequence[tuple[str, str]]) -> Chosen:
+    """What was chosen, with what the address says to its function; as `tiles.server.called`."""
+    selection = called(chosen.selection, said)
+    if selection is chosen.selection:
+        return chosen
+    return _chosen(selection, chosen.layers, chosen.is_public)
 
 
 def _chosen(selection: Selection, layers: tuple[Layer, ...], is_public: bool) -> Chosen:

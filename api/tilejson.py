@@ -14,6 +14,8 @@ from api.answers import Json, is_known, kept_by, unchanged
 from api.as_of import DATETIME_DESCRIPTION, as_of
 from api.context import Context, ContextDep, LanguageDep, base_url
 from api.filter_parameter import AskedFilterDep, filter_of, filter_query
+from api.layers import argument_documents
+from api.parameters import ARGUMENTS, FiltersDep, refuse_said
 from api.picture_path import raster_token
 from api.raster_parameters import LookDep
 from api.session import ViewerDep
@@ -21,6 +23,7 @@ from api.tile_selection import narrowed
 from gis.squares import MAX_LATITUDE
 from layers.access import Scope, Viewer
 from layers.errors import BadRequest
+from layers.function_arguments import read_given
 from layers.model import BoundingBox, Field, Layer, RasterFile, Text
 from layers.moments import AsOf
 from layers.rasters import raster_scope
@@ -35,7 +38,7 @@ ATTRIBUTION = Text("一张图", "One Map")
 COUNT = Text("代表的数量（远级别）", "Rows it stands for, where several are drawn as one")
 
 
-@router.get("/tiles/{layers}.json", response_model=dict[str, object])
+@router.get("/tiles/{layers}.json", response_model=dict[str, object], openapi_extra=dict(ARGUMENTS))
 async def get_tilejson(
     request: Request,
     layers: Annotated[str, Path(description="图层标识，逗号分隔 Layer ids, comma separated")],
@@ -44,6 +47,7 @@ async def get_tilejson(
     language: LanguageDep,
     look: LookDep,
     where: AskedFilterDep,
+    said: FiltersDep,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="版本 As of this version")] = None,
     moment: Annotated[
         str | None, Query(alias="datetime", max_length=100, description=DATETIME_DESCRIPTION)
@@ -52,8 +56,17 @@ async def get_tilejson(
         Format | None, Query(alias="format", description="栅格图片格式 Pictures of a raster: png, webp")
     ] = None,
 ) -> Response:
-    """TileJSON of one or several layers drawn together, as they stand or as they stood, or of one raster."""
-    answer = Json(await _told(request, context, viewer, layers, look, where, version, moment, form, language))
+    """TileJSON of one or several layers drawn together, as they stand or as they stood, of one raster, or of
+    one function layer: its `parameters` say what may be said to it, and in `tiles` `{name}` stands for what
+    must be and was not."""
+    then = as_of(version, moment) if form is None and not look else None
+    known = context.catalogue.known(layers)
+    if known is not None and known.function is not None and then is not None:
+        told = await _of_function(request, context, viewer, known, said, where, then, language)
+    else:
+        refuse_said(said)
+        told = await _told(request, context, viewer, layers, look, where, version, moment, form, language)
+    answer = Json(told)
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)
@@ -107,6 +120,29 @@ async def _told(
     return tilejson(scopes, url, language, bounds)
 
 
+async def _of_function(
+    request: Request,
+    context: Context,
+    viewer: Viewer,
+    layer: Layer,
+    said: Sequence[tuple[str, str]],
+    where: tuple[str | None, str | None, str | None],
+    then: AsOf,
+    language: str,
+) -> dict[str, Any]:
+    chosen = narrowed(await context.selections.choose(viewer, layer.id, then), filter_of(*where))
+    function = layer.function
+    assert function is not None
+    given = {name for name, _ in read_given(function, said)}
+    missing = [name for name in function.requires if name not in given]
+    parts = [f"v={chosen.token}", *([urlencode(said)] if said else [])]
+    parts += [f"{quote(name)}={{{name}}}" for name in missing]
+    url = f"{base_url(request)}/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt?{'&'.join(parts)}"
+    scopes = chosen.selection.scopes
+    told = tilejson(scopes, url, language, [layer.reach])
+    return {**told, "parameters": argument_documents(layer)}
+
+
 def raster_tilejson(layer: Layer, raster: RasterFile, url: str, language: str) -> dict[str, Any]:
     """TileJSON 3.0.0 of one state of a raster layer, whose pictures are at `url`."""
     west, south, east, north = _together([raster.bounds]) or raster.bounds
@@ -145,7 +181,7 @@ def tilejson(
     bounds = _together([box for box in boxes if box is not None])
     if bounds is not None:
         told["bounds"] = list(bounds)
-        if any(layer.relation is not None for layer in layers):
+        if any(layer.is_read_where_it_is for layer in layers):
             # One may be drawn wherever its coordinate system serves; the middle is where rows are.
             bounds = _together([layer.bounds for layer in layers if layer.bounds is not None]) or bounds
         west, south, east, north = bounds

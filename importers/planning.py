@@ -130,10 +130,10 @@ def choose(
             source.for_layer, "点线合一的管线成果表", "a pipe survey of points and lines in one table"
         )
         return Choice(source, source.for_layer, found)
-    best = recognise(source, [la for la in layers.values() if la.relation is None], options.columns)
+    best = recognise(source, [la for la in layers.values() if not la.is_read_where_it_is], options.columns)
     if best is not None:
         return Choice(source, best.layer.id, best.found)
-    not_for_files = [la.id for la in layers.values() if la.known or la.relation is not None]
+    not_for_files = [la.id for la in layers.values() if la.known or la.is_read_where_it_is]
     layer_id = own_layer_id(source, not_for_files)
     while layer_id in taken and taken[layer_id] is not source:
         layer_id = f"{layer_id}_2"

@@ -104,7 +104,7 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
             layer=layer.id,
             version=version,
         )
-    if layer.relation is not None and version not in (None, layer.version):
+    if layer.is_read_where_it_is and version not in (None, layer.version):
         raise keeps_no_history(layer)
     chosen = layer.version if version is None else version
     hidden = (
@@ -119,8 +119,8 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
 def keeps_no_history(layer: Layer) -> NotFound:
     """The answer to who asks for an earlier state of a registered layer."""
     return NotFound(
-        f"图层“{layer.title.zh}”是登记的数据表，不保留历史版本",
-        f"layer {layer.id!r} is a registered table; it keeps no earlier versions",
+        f"图层“{layer.title.zh}”是登记的数据表或函数，不保留历史版本",
+        f"layer {layer.id!r} is a registered table or function; it keeps no earlier versions",
         layer=layer.id,
         version=layer.version,
     )

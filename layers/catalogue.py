@@ -173,11 +173,11 @@ async def set_access(db: Database, layer_id: str, access: AccessLevel) -> None:
 
 def refuse_registered(layer: Layer) -> None:
     """Raises `Conflict` for a layer whose rows are not ours to change, compare or roll back."""
-    if layer.relation is not None:
+    if layer.is_read_where_it_is:
         raise Conflict(
-            f"图层“{layer.title.zh}”是登记的数据表，其内容在表中修改；不能导入、发布或回退",
-            f"layer {layer.id!r} is a registered table: its rows are changed in the table; nothing is"
-            " imported into it, published or rolled back",
+            f"图层“{layer.title.zh}”是登记的数据表或函数，其内容在原处修改；不能导入、发布或回退",
+            f"layer {layer.id!r} is a registered table or function: its rows are changed where they are;"
+            " nothing is imported into it, published or rolled back",
             layer=layer.id,
         )
 

@@ -17,10 +17,12 @@ from layers.model import (
     LAYER_ID,
     NO_TEXT,
     AccessLevel,
+    Argument,
     BoundingBox,
     Field,
     FieldType,
     FindingSeverity,
+    FunctionSource,
     GeometryType,
     Layer,
     LayerKind,
@@ -113,7 +115,8 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         description=_title(data, "description", where),
         source=_optional(data, "source", where),
         known=marked if known is None else known,
-        relation=_relation(data, where),
+        relation=_relation(data.get("relation"), where),
+        function=_function(data.get("function"), where),
         recognise_by=_texts(data, "recognise_by", where),
         topology=_topology(data, where),
         kind=_choice(data, "kind", where, get_args(LayerKind), "rows"),
@@ -144,6 +147,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "known": layer.known,
         "kind": layer.kind,
         "relation": None if layer.relation is None else dataclasses.asdict(layer.relation),
+        "function": None if layer.function is None else dataclasses.asdict(layer.function),
         "recognise_by": list(layer.recognise_by),
         "topology": dict(layer.topology),
         "fields": [_field_json(f) for f in layer.fields],
@@ -161,6 +165,8 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         raise _bad(where, "min_zoom", layer.min_zoom, f"at most max_zoom, {layer.max_zoom}")
     if (layer.kind == "registered") != (layer.relation is not None):
         raise _bad(where, "relation", layer.relation, "the table of a registered layer, and of no other")
+    if (layer.kind == "function") != (layer.function is not None):
+        raise _bad(where, "function", layer.function, "the function of a function layer, and of no other")
     if layer.kind == "raster" and layer.fields:
         raise _bad(where, "fields", layer.fields[0].name, "none: a raster layer has no rows")
     if len(layer.fields) > MAX_FIELDS:
@@ -284,9 +290,22 @@ def _topology(data: Mapping[str, Any], where: str) -> dict[TopologyRule, Finding
     }
 
 
-def _relation(data: Mapping[str, Any], where: str) -> Relation | None:
+def _function(told: Any, where: str) -> FunctionSource | None:
+    """As `_relation`."""
+    if told is None:
+        return None
+    try:
+        relation = _relation(told["relation"], where)
+        arguments = tuple(Argument(**{**one, "choices": tuple(one["choices"])}) for one in told["arguments"])
+        return FunctionSource(
+            **{**told, "relation": relation, "arguments": arguments, "square": tuple(told["square"])}
+        )
+    except (TypeError, KeyError) as error:
+        raise _bad(where, "function", told, "what registering wrote") from error
+
+
+def _relation(told: Any, where: str) -> Relation | None:
     """What `to_json` wrote; nobody writes it by hand."""
-    told = data.get("relation")
     if told is None:
         return None
     try:

@@ -18,9 +18,10 @@ AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
 Unfinished = Literal["indexes", "copy"]
-LayerKind = Literal["rows", "registered", "raster"]
+LayerKind = Literal["rows", "registered", "function", "raster"]
 """`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is;
-`raster`: pictures or values on a grid of pixels, in files."""
+`function`: what a function of the user's returns for some arguments; `raster`: pictures or values on a grid
+of pixels, in files."""
 RasterMeaning = Literal["image", "elevation", "classes", "values"]
 """A picture of the ground, heights in metres, codes with colours, or any other measured value."""
 KeyType = Literal["integer", "number", "uuid", "text", "char"]
@@ -165,6 +166,49 @@ class Relation:
         return f"{self.schema}.{self.name}"
 
 
+SquareArgument = Literal["z", "x", "y", "bounds"]
+"""What a function may take to know which square is drawn."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a caller may say to a function layer, under `name`.
+
+    `own_type`: the database's name of its type (`int4`). `least`, `most` and `choices` are what the operator
+    allows, as text; None and empty: whatever the type holds.
+    """
+
+    name: str
+    type: FieldType
+    own_type: str
+    is_required: bool
+    least: str | None = None
+    most: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FunctionSource:
+    """The user's own SQL function behind a function layer, as it was found.
+
+    `relation` says what comes out of it as if it were a table, under the function's name; its `key` is empty
+    where no column names the rows. `signature`: its arguments as the database writes them, by which a later
+    change is seen. `square`: which arguments tell it the square that is drawn. Of a tile at most `most_rows`
+    rows are drawn.
+    """
+
+    relation: Relation
+    signature: str
+    arguments: tuple[Argument, ...]
+    square: tuple[SquareArgument, ...]
+    most_rows: int
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Names of the arguments that must be given."""
+        return tuple(argument.name for argument in self.arguments if argument.is_required)
+
+
 @dataclass(frozen=True)
 class Layer:
     """What the map holds under one id, with the state of its current version.
@@ -199,6 +243,8 @@ class Layer:
     kind: LayerKind = "rows"
     relation: Relation | None = None
     """Of a registered layer, and of no other."""
+    function: FunctionSource | None = None
+    """Of a function layer, and of no other."""
     recognise_by: tuple[str, ...] = ()
     """Words in a file's or sheet's name that suggest this layer."""
     status: LayerStatus = "empty"
@@ -225,12 +271,19 @@ class Layer:
     def reach(self) -> BoundingBox | None:
         """A box that no row is drawn outside of: `bounds`, or of a registered layer, whose rows change
         without a word, all that its coordinate system serves."""
-        return self.bounds if self.relation is None else self.relation.domain
+        relation = self.relation if self.function is None else self.function.relation
+        return self.bounds if relation is None else relation.domain
 
     @property
     def has_rows(self) -> bool:
-        """False for a layer of pixels: it is left out wherever rows are asked for without naming layers."""
-        return self.kind != "raster"
+        """False for layers of pixels and of functions: they are left out wherever rows are asked for without
+        naming layers."""
+        return self.kind in ("rows", "registered")
+
+    @property
+    def is_read_where_it_is(self) -> bool:
+        """True for a table or function of the user's own: it keeps no versions and takes no imports."""
+        return self.relation is not None or self.function is not None
 
     @property
     def field_names(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Moments:
         """The number of the version that stood at `moment`; raises `NotFound` before the first."""
         if layer.published_at is not None and layer.published_at <= moment:
             return layer.version
-        if layer.relation is not None:
+        if layer.is_read_where_it_is:
             raise keeps_no_history(layer)
         history = await self._history(layer)
         position = bisect_right(history.since, moment)

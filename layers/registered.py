@@ -51,13 +51,13 @@ async def register_table(db: Database, wanted: Registration, *, by: str) -> Regi
     what must be said or cannot be), `Conflict` (the id is taken).
     """
     async with db.begin(timeout_ms=LOOK_TIMEOUT_MS) as connection:
-        await _refuse_taken(connection, wanted.id)
+        await refuse_taken(connection, wanted.id)
         found = await _look(connection, wanted)
         layer = found.layer
         if wanted.follow:
             facts = await table_facts(connection, wanted.schema, wanted.table)
             await follow.install(connection, facts, layer.id)
-        state = {**_state(layer), "version": 1}
+        state = {**layer_state(layer), "version": 1}
         await connection.execute(
             insert(schema.layer).values(id=layer.id, access=layer.access, status="published", **state)
         )
@@ -85,7 +85,7 @@ async def refresh(db: Database, layer_id: str) -> Registered:
         await connection.execute(
             update(schema.layer)
             .where(schema.layer.c.id == layer_id)
-            .values({**_state(layer), "version": number})
+            .values({**layer_state(layer), "version": number})
         )
         await notify(connection, LAYER_CHANNEL, layer_id, number)
         return Registered(await read_layer(connection, layer_id), found.findings)
@@ -203,7 +203,7 @@ def _layer(
     )
 
 
-def _state(layer: Layer) -> dict[str, Any]:
+def layer_state(layer: Layer) -> dict[str, Any]:
     """The columns of the catalogue that a look decides."""
     return {
         "description": to_json(layer),
@@ -252,7 +252,8 @@ def _with_titles_of(layer: Layer, standing: Layer) -> Layer:
     return replace(layer, fields=tuple(replace(f, title=titles.get(f.name, f.title)) for f in layer.fields))
 
 
-async def _refuse_taken(connection: AsyncConnection, layer_id: str) -> None:
+async def refuse_taken(connection: AsyncConnection, layer_id: str) -> None:
+    """Raises `Conflict` if there is such a layer; until the transaction ends nobody else makes one."""
     await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("onemap.register"))))
     if await find_layer(connection, layer_id) is not None:
         raise Conflict(

@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 from layers.errors import BadRequest
 from layers.model import NO_TEXT, AccessLevel, Layer, Sensitivity, Text
 
+MOST_ROWS = 20_000
+"""Rows of a function drawn in one tile unless the operator says otherwise."""
+
 FindingKind = Literal["found", "left out", "warning", "fault"]
 
 
@@ -54,6 +57,18 @@ class Registration:
     description: Text = NO_TEXT
     min_zoom: int | None = None
     follow: bool = False
+
+
+@dataclass(frozen=True)
+class FunctionRegistration:
+    """Which function becomes which layer: `rows` as of a table of that name, whose key may be None.
+
+    `allowed`: what may be said for an argument, as `layers.function_arguments.with_limits` reads it.
+    """
+
+    rows: Registration
+    allowed: Mapping[str, str] = field(default_factory=dict)
+    most_rows: int = MOST_ROWS
 
 
 class Registered(NamedTuple):

@@ -30,6 +30,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     select,
     table,
 )
@@ -86,19 +87,29 @@ def relation_rows(layer: Layer, fields: Sequence[str]) -> Select[Any]:
     where that is a whole number, else a digest of it, equal for two rows in 1 of 10¹⁰ pairs.
     """
     relation = relation_of(layer)
-    source = _source(relation)
-    key = source.c[relation.key]
-    number = key if relation.key_type == "integer" else _digest(key)
+    return rows_from(_source(relation), relation, layer, fields)
+
+
+def rows_from(source: FromClause, relation: Relation, layer: Layer, fields: Sequence[str]) -> Select[Any]:
+    """What `relation_rows` says, of `source`: a table, or whatever has its columns. Without a key in it
+    the rows have neither key nor id."""
+    key: ColumnElement[Any] = null() if not relation.key else column(relation.key, key_type_of(relation))
+    number = key if relation.key_type == "integer" or not relation.key else _digest(key)
     chosen = [f for name in fields if (f := layer.field(name)) is not None]
     return select(
-        number.label("_fid"),
+        cast(number, BigInteger).label("_fid") if not relation.key else number.label("_fid"),
         cast(key, Text).label("_key"),
         _placed(relation, layer.geometry_type, SRID).label("_geom"),
         _placed(relation, layer.geometry_type, MERCATOR).label("_geom_3857"),
         *(field_value(relation, f).label(f.name) for f in chosen),
         key.label(KEY_COLUMN),
-        source.c[relation.geometry].label(RAW_COLUMN),
+        column(relation.geometry, NullType()).label(RAW_COLUMN),
     ).select_from(source)
+
+
+def key_type_of(relation: Relation) -> TypeEngine[Any]:
+    """The type of the key's column."""
+    return _KEY_TYPES[relation.key_type]
 
 
 def field_value(relation: Relation, field: Field) -> ColumnElement[Any]:
@@ -109,7 +120,7 @@ def field_value(relation: Relation, field: Field) -> ColumnElement[Any]:
 
 def overlaps(relation: Relation, raw: ColumnElement[Any], shape: ColumnElement[Any]) -> ColumnElement[bool]:
     """Rows whose box meets the box of `shape` (EPSG:4490), or nearly: to choose candidates by the index."""
-    return raw.op("&&", is_comparison=True)(_in_own_system(relation, shape))
+    return raw.op("&&", is_comparison=True)(in_own_system(relation, shape))
 
 
 def nearness(relation: Relation, raw: ColumnElement[Any], place: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -197,7 +208,7 @@ def _may_bend(relation: Relation) -> bool:
     return "(" not in kind or any(word in kind for word in ("curve", "circular", "surface", "(geometry"))
 
 
-def _in_own_system(relation: Relation, shape: ColumnElement[Any]) -> ColumnElement[Any]:
+def in_own_system(relation: Relation, shape: ColumnElement[Any]) -> ColumnElement[Any]:
     """The box round `shape` in the table's system, a little larger; null where the system does not serve."""
     if relation.srid == SRID:
         return shape

@@ -7,6 +7,7 @@ so that everything else can be answered without it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ TOUCH_TIMEOUT_MS = 2_000
 """How long a table may take to give one row before it counts as unreachable."""
 
 Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
 
 _THE_TABLES = (
     psycopg.errors.ProgrammingError,  # no such table, column, function or schema; no right; wrong type
@@ -34,6 +36,22 @@ _THE_TABLES = (
     psycopg.errors.OperationalError,  # another database behind a foreign table does not answer
 )
 
+_THE_FUNCTIONS = (
+    psycopg.errors.ProgrammingError,  # it is gone, its arguments are others, or it raised an error
+    psycopg.errors.NotSupportedError,
+    psycopg.errors.InternalError,
+)
+"""Of a layer drawn by itself, that calls a function: the function's doing."""
+
+_FUNCTIONS_STANDING = text("""
+    SELECT asked.id, p.provolatile <> 'v' AND p.proretset AS is_safe,
+           has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AS may_call
+    FROM unnest(CAST(:ids AS text[]), CAST(:schemas AS text[]), CAST(:names AS text[]),
+                CAST(:signatures AS text[])) AS asked (id, schema, name, signature)
+    JOIN pg_namespace n ON n.nspname = asked.schema
+    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = asked.name
+         AND pg_get_function_identity_arguments(p.oid) = asked.signature
+""")
 _STANDING = text("""
     SELECT asked.id, c.relkind, c.oid,
            has_schema_privilege(n.oid, 'USAGE') AS may_enter,
@@ -73,8 +91,13 @@ async def blaming(db: Database, layers: Sequence[Layer]) -> AsyncIterator[None]:
     try:
         yield
     except (psycopg.Error, sqlalchemy.exc.DBAPIError, Unavailable) as error:
+        cause = _driver_error(error)
+        functions = [layer for layer in layers if layer.function is not None]
+        if functions and isinstance(cause, _THE_FUNCTIONS):
+            _log.warning("the function of layer %s failed: %s", functions[0].id, cause)
+            raise _failed(functions) from error
         registered = [layer for layer in layers if layer.relation is not None]
-        if not registered or not isinstance(_driver_error(error), _THE_TABLES):
+        if not registered or not isinstance(cause, _THE_TABLES):
             raise
         faults = await find_faults(db, registered, touch=True)
         if not faults:
@@ -105,9 +128,10 @@ async def find_faults(db: Database, layers: Sequence[Layer], *, touch: bool = Fa
 
     `touch`: also asks each for a row, as a foreign table may stand and its server not.
     """
+    faults = await _faults_of_functions(db, [layer for layer in layers if layer.function is not None])
     registered = [layer for layer in layers if layer.relation is not None]
     if not registered:
-        return {}
+        return faults
     relations = [relation_of(layer) for layer in registered]
     asked = {
         "ids": [layer.id for layer in registered],
@@ -117,13 +141,41 @@ async def find_faults(db: Database, layers: Sequence[Layer], *, touch: bool = Fa
     }
     async with db.connect() as connection:
         found = [dict(row) for row in (await connection.execute(_STANDING, asked)).mappings()]
-    faults = {}
     for layer, relation in zip(registered, relations, strict=True):
         sentence = _difference(relation, [row for row in found if row["id"] == layer.id])
         if sentence is None and touch:
             sentence = await _untouchable(db, relation)
         if sentence is not None:
             faults[layer.id] = Fault(layer.id, sentence)
+    return faults
+
+
+async def _faults_of_functions(db: Database, layers: Sequence[Layer]) -> dict[str, Fault]:
+    """Those of the function `layers` whose function is gone, closed or not as it was registered."""
+    functions = {layer.id: layer.function for layer in layers if layer.function is not None}
+    if not functions:
+        return {}
+    asked = {
+        "ids": list(functions),
+        "schemas": [function.relation.schema for function in functions.values()],
+        "names": [function.relation.name for function in functions.values()],
+        "signatures": [function.signature for function in functions.values()],
+    }
+    async with db.connect() as connection:
+        found = {row["id"]: row for row in (await connection.execute(_FUNCTIONS_STANDING, asked)).mappings()}
+    faults = {}
+    for layer_id, function in functions.items():
+        title = f"{function.relation.title}({function.signature})"
+        row = found.get(layer_id)
+        if row is None:
+            sentence = Text(f"函数 {title} 不存在", f"function {title} does not exist")
+        elif not row["is_safe"]:
+            sentence = Text(f"函数 {title} 已不是只读的", f"function {title} is VOLATILE now")
+        elif not row["may_call"]:
+            sentence = Text(f"无权调用函数 {title}", f"there is no right to call function {title}")
+        else:
+            continue
+        faults[layer_id] = Fault(layer_id, sentence)
     return faults
 
 
@@ -184,6 +236,16 @@ def _driver_error(error: BaseException) -> BaseException | None:
     while found is not None and not isinstance(found, psycopg.Error):
         found = found.orig if isinstance(found, sqlalchemy.exc.DBAPIError) else found.__cause__
     return found
+
+
+def _failed(layers: Sequence[Layer]) -> RelationChanged:
+    titles = "、".join(f"“{layer.title.zh}”" for layer in layers)
+    ids = ", ".join(repr(layer.id) for layer in layers)
+    return RelationChanged(
+        f"图层{titles}的函数不存在、已改变或执行出错，请联系管理员",
+        f"the function of layer {ids} is gone, was changed or failed; tell the operator",
+        layer_ids=[layer.id for layer in layers],
+    )
 
 
 def _changed(layers: Sequence[Layer]) -> RelationChanged:

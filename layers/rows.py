@@ -6,7 +6,7 @@ and the importers do so with the scope of `access.SYSTEM`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +24,9 @@ from sqlalchemy import (
 
 from layers.access import Scope
 from layers.errors import BadRequest
-from layers.model import Layer
+from layers.function_arguments import Given
+from layers.function_rows import function_rows
+from layers.model import Layer, SquareArgument
 from layers.relation import (
     KEY_COLUMN,
     RAW_COLUMN,
@@ -65,6 +67,29 @@ def rows(scope: Scope, *, fields: Sequence[str] | None = None) -> Select[Any]:
         _limited(scope, past, columns).where(past.c._from <= scope.version, past.c._to > scope.version),
     ).subquery("then")
     return select(then)
+
+
+def called_rows(
+    scope: Scope,
+    given: Given,
+    square: Mapping[SquareArgument, ColumnElement[Any]],
+    *,
+    fields: Sequence[str] | None = None,
+) -> Select[Any]:
+    """The scoped rows that the function of a function layer returns: as `rows`, for arguments and a square.
+
+    `given` and `square` as for `layers.function_rows`.
+    """
+    chosen = scope.fields if fields is None else tuple(dict.fromkeys(fields))
+    for name in chosen:
+        require_field(scope, name)
+    statement = function_rows(scope.layer, chosen, given, square)
+    if scope.districts is None:
+        return statement
+    function, district = scope.layer.function, scope.layer.field(scope.layer.district_field or "")
+    assert function is not None
+    assert district is not None
+    return statement.where(_in_districts(field_value(function.relation, district), scope.districts))
 
 
 def generalised_rows(scope: Scope, zoom: int, *, fields: Sequence[str] | None = None) -> Select[Any]:
@@ -128,6 +153,15 @@ def comes_after_key(scope: Scope, table: FromClause, key: str) -> ColumnElement[
 
 
 def _no_rows(layer: Layer) -> BadRequest:
+    if layer.function is not None:
+        return BadRequest(
+            f"图层“{layer.title.zh}”由函数产生，只提供瓦片：/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
+            f"layer {layer.id!r} is made by a function and gives tiles only:"
+            f" /tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",
+            field="layer",
+            value=layer.id,
+            expected="a layer with rows",
+        )
     return BadRequest(
         f"图层“{layer.title.zh}”是栅格图层，没有要素；请用 /tiles/{layer.id}/{{z}}/{{x}}/{{y}}.png 取图，"
         f"或 /api/v1/layers/{layer.id}/value 取某点的值",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -50,17 +50,17 @@ _READS = text("""
     JOIN pg_class c ON c.oid = behind.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname ~ '^onemap' LIMIT 1
 """)
-_COLUMNS = text("""
-    SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type,
+TYPE_OF_COLUMN = """
+           a.attname AS name, format_type(a.atttypid, NULL) AS type,
            format_type(a.atttypid, a.atttypmod) AS whole_type,
-           b.typname AS base, b.typtype::text AS typtype, b.typcategory::text AS category,
-           a.attnotnull AS is_required, has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS may_read,
-           col_description(a.attrelid, a.attnum) AS comment, base.typmod,
+           b.typname AS base, b.typtype::text AS typtype, b.typcategory::text AS category, base.typmod,
            CASE WHEN b.typname = 'geometry' THEN postgis_typmod_type(base.typmod) END AS shape,
            CASE WHEN b.typname = 'geometry' THEN postgis_typmod_srid(base.typmod) END AS srid,
            ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = b.oid
                  ORDER BY e.enumsortorder) AS labels
-    FROM pg_attribute a
+"""
+"""What a statement selects of a column `a` (as in `pg_attribute`) and what `BELOW_COLUMN` finds of it."""
+BELOW_COLUMN = """
     CROSS JOIN LATERAL (
         WITH RECURSIVE below (oid, typmod) AS (
             SELECT a.atttypid, a.atttypmod
@@ -71,9 +71,16 @@ _COLUMNS = text("""
         SELECT below.* FROM below JOIN pg_type t ON t.oid = below.oid WHERE t.typtype <> 'd'
     ) base
     JOIN pg_type b ON b.oid = base.oid
+"""
+"""The type below any domains: joined to a column `a`."""
+_COLUMNS = text(f"""
+    SELECT {TYPE_OF_COLUMN}, a.attnotnull AS is_required,
+           has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS may_read,
+           col_description(a.attrelid, a.attnum) AS comment
+    FROM pg_attribute a {BELOW_COLUMN}
     WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
-""")
+""")  # noqa: S608 - of our own text
 _KEYS = text("""
     SELECT i.indisprimary AS is_primary,
            ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
@@ -138,7 +145,7 @@ async def table_facts(connection: AsyncConnection, schema: str, name: str) -> Ta
     (names are taken as they are, in their case), `NotAllowed` without the right to read it.
     """
     title = f"{schema}.{name}"
-    if _is_reserved(schema) or "\x00" in title:
+    if is_reserved(schema) or "\x00" in title:
         raise _not_to_be_registered(title)
     row = (await connection.execute(_FIND, {"schema": schema, "name": name})).mappings().one_or_none()
     if row is None or row["relkind"] not in _KINDS:
@@ -158,10 +165,15 @@ async def table_facts(connection: AsyncConnection, schema: str, name: str) -> Ta
         has_children=row["relkind"] == "r" and row["has_children"],
         has_row_security=row["has_row_security"],
         user=row["user"],
-        columns=tuple(ColumnFacts(**{**column, "labels": tuple(column["labels"])}) for column in columns),
+        columns=tuple(map(column_facts, columns)),
         primary_key=next((tuple(key["columns"]) for key in keys if key["is_primary"]), ()),
         unique=tuple(tuple(key["columns"]) for key in keys),
     )
+
+
+def column_facts(row: Mapping[Any, Any]) -> ColumnFacts:
+    """The facts in a row of a statement that selects `TYPE_OF_COLUMN` and what is said of the column."""
+    return ColumnFacts(**{**row, "labels": tuple(row["labels"])})
 
 
 def quoted(*names: str) -> str:
@@ -169,7 +181,8 @@ def quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-def _is_reserved(schema: str) -> bool:
+def is_reserved(schema: str) -> bool:
+    """Whether a schema is ours or PostgreSQL's: nothing in it is shown."""
     return schema.startswith(("onemap", "pg_")) or schema == "information_schema"
 
 

@@ -71,8 +71,8 @@ def choose_key(facts: TableFacts, wanted: str | None) -> ChosenKey:
     Raises `BadRequest` if the column cannot be one, or if there is none to be found.
     """
     if wanted is not None:
-        column = _readable(facts, wanted, "key")
-        return ChosenKey(wanted, _key_type(facts, column), _is_unique(facts, column))
+        column = readable_column(facts, wanted, "key")
+        return ChosenKey(wanted, key_type_in(facts, column), _is_unique(facts, column))
     if len(facts.primary_key) > 1:
         names = ", ".join(facts.primary_key)
         raise BadRequest(
@@ -97,14 +97,14 @@ def choose_key(facts: TableFacts, wanted: str | None) -> ChosenKey:
 
 
 def choose_fields(facts: TableFacts, wanted: Registration, key: str) -> ChosenFields:
-    """The columns wanted (all that can be given if none is named) as fields; the key is always among them.
+    """The columns wanted (all that can be given if none is named) as fields; the key, unless empty, always.
 
     Raises `BadRequest` for a column that is not there or cannot be given though it was named.
     """
     named = None if wanted.fields is None else set(wanted.fields)
     roles = [n for n in (wanted.name_field, wanted.district_field, wanted.time_field) if n is not None]
     for name in (*(wanted.fields or ()), *wanted.search_fields, *wanted.sensitive, *roles):
-        _readable(facts, name, "fields")
+        readable_column(facts, name, "fields")
     fields: list[Field] = []
     reads: dict[str, Reading] = {}
     findings: list[Finding] = []
@@ -128,7 +128,7 @@ def choose_fields(facts: TableFacts, wanted: Registration, key: str) -> ChosenFi
         reads[column.name] = reading[1]
         fields.append(_field(column, reading[0], wanted))
         findings += _remarks(column, reading)
-    if named is not None and key not in named:
+    if key and named is not None and key not in named:
         findings.append(
             Finding("found", Text(f"键列 {key} 随每一行给出", f"the key {key} leaves with every row"))
         )
@@ -233,7 +233,8 @@ def _is_whole(column: ColumnFacts) -> bool:
     return scale == 0 and precision <= _GREATEST_WHOLE_DIGITS
 
 
-def _key_type(facts: TableFacts, column: ColumnFacts) -> KeyType:
+def key_type_in(facts: TableFacts, column: ColumnFacts) -> KeyType:
+    """What a key in the column is; raises `BadRequest` if it cannot be one."""
     kind = _KEY_TYPES.get(column.base)
     if kind is None:
         raise BadRequest(
@@ -246,7 +247,7 @@ def _key_type(facts: TableFacts, column: ColumnFacts) -> KeyType:
     return kind
 
 
-def _readable(facts: TableFacts, name: str, said_as: str) -> ColumnFacts:
+def readable_column(facts: TableFacts, name: str, said_as: str) -> ColumnFacts:
     """The column `name`; raises `BadRequest` if there is none, or none we may read."""
     column = facts.column(name)
     if column is None or not column.may_read:

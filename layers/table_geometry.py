@@ -70,8 +70,8 @@ async def find_place(connection: AsyncConnection, facts: TableFacts, wanted: Reg
 
     Raises `BadRequest`, with the evidence, where that cannot be told or contradicts what was said.
     """
-    found = _geometry_column(facts, wanted.geometry)
-    stated_type = _stated_type(found)
+    found = geometry_column(facts, wanted.geometry)
+    stated_type = stated_type_of(found)
     stated_srid = found.srid or None
     seen: list[_Seen] = []
     if stated_srid is None or stated_type is None:
@@ -85,12 +85,12 @@ async def find_place(connection: AsyncConnection, facts: TableFacts, wanted: Reg
     kind = _type_of(facts, found, stated_type, seen, wanted.geometry_type)
     if stated_type is None:
         findings.append(_evidence(found, seen, kind))
-    served, extent = await _extent(connection, srid)
+    served, extent = await extent_of(connection, srid)
     is_unstated = stated_srid is None and (wanted.srid is not None or any(s.srid == 0 for s in seen))
     stated = Text("列的类型说明", "the column's type says so")
     said = Text("登记时指定", "said when it was registered")
     evidence = stated if stated_srid is not None else said if wanted.srid is not None else _told(seen)
-    origin = _origin(srid, evidence, is_assumed=stated_srid is None and wanted.srid is None)
+    origin = origin_in(srid, evidence, is_assumed=stated_srid is None and wanted.srid is None)
     return Place(found.name, kind, srid, is_unstated, served, extent, origin, tuple(findings))
 
 
@@ -112,7 +112,8 @@ async def explained(connection: AsyncConnection, statement: sqlalchemy.Select[An
     return plan
 
 
-def _geometry_column(facts: TableFacts, wanted: str | None) -> ColumnFacts:
+def geometry_column(facts: TableFacts, wanted: str | None) -> ColumnFacts:
+    """The column wanted, or the only one; raises `BadRequest`."""
     columns = [c for c in facts.columns if c.base == "geometry" and c.may_read]
     names = ", ".join(c.name for c in columns)
     if wanted is None and len(columns) == 1:
@@ -134,7 +135,7 @@ def _geometry_column(facts: TableFacts, wanted: str | None) -> ColumnFacts:
     raise BadRequest(zh, en, field="geometry", value=wanted or "", expected=names or "a geometry column")
 
 
-def _stated_type(found: ColumnFacts) -> GeometryType | None:
+def stated_type_of(found: ColumnFacts) -> GeometryType | None:
     """What the column's type says of its shapes; None for plain `geometry`."""
     shape = re.sub("(ZM|Z|M)$", "", found.shape or "").upper()
     if shape == "GEOMETRY" or not shape:
@@ -202,17 +203,7 @@ def _type_of(
     wanted: str | None,
 ) -> GeometryType:
     """The kind of shapes: as stated, else as said, else as all of the sample are."""
-    said: GeometryType | None = None
-    if wanted is not None:
-        if wanted not in SHAPES:
-            raise BadRequest(
-                f"没有几何类型“{wanted}”",
-                f"there is no geometry type {wanted!r}",
-                field="type",
-                value=wanted,
-                expected=", ".join(SHAPES),
-            )
-        said = _FAMILIES[wanted.upper()]
+    said = said_type_of(wanted)
     if stated is not None:
         if said not in (None, stated):
             raise _contradicts(facts, found, "type", wanted, found.whole_type)
@@ -233,7 +224,22 @@ def _type_of(
     return families.pop() if len(families) == 1 else "Geometry"
 
 
-async def _extent(
+def said_type_of(wanted: str | None) -> GeometryType | None:
+    """What a person said of the shapes; raises `BadRequest` for what is none of `SHAPES`."""
+    if wanted is None:
+        return None
+    if wanted not in SHAPES:
+        raise BadRequest(
+            f"没有几何类型“{wanted}”",
+            f"there is no geometry type {wanted!r}",
+            field="type",
+            value=wanted,
+            expected=", ".join(SHAPES),
+        )
+    return _FAMILIES[wanted.upper()]
+
+
+async def extent_of(
     connection: AsyncConnection, srid: int
 ) -> tuple[BoundingBox, tuple[float, float, float, float]]:
     """Where the system serves, in degrees and in its own units; `BadRequest` if PostGIS knows it not."""
@@ -259,7 +265,7 @@ async def _extent(
     return served, (west, south, east, north)
 
 
-def _origin(srid: int, evidence: Text, *, is_assumed: bool) -> Origin:
+def origin_in(srid: int, evidence: Text, *, is_assumed: bool) -> Origin:
     """How the rows' coordinates come to CGCS2000, each time they are read."""
     try:
         system = read_crs(srid)

@@ -1,4 +1,4 @@
-"""The commands about registered tables: `onemap layers register`, `refresh`, `check` and `unregister`."""
+"""Commands about registered layers: `onemap layers register`, `refresh`, `check` and `unregister`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ def add_register_commands(layers_app: typer.Typer) -> None:
 
 def layers_register(
     context: typer.Context,
-    table: Annotated[str, typer.Argument(help="Schema.table of this database. 模式.表名。")],
     id_: Annotated[str, typer.Option("--id", help="Layer id. 图层标识。")],
     title: Annotated[str, typer.Option(help="Title. 名称。")],
+    table: Annotated[str | None, typer.Argument(help="Schema.table of this database. 模式.表名。")] = None,
+    function: Annotated[
+        str | None, typer.Option(help="Schema.function instead of a table. 模式.函数名。")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="ARGUMENT=1..9 or ARGUMENT=a,b,c. 参数的取值。")
+    ] = None,
+    most_rows: Annotated[
+        int | None, typer.Option(help="Rows of a function drawn in one tile. 每个瓦片的行数。")
+    ] = None,
     title_en: Annotated[str | None, typer.Option(help="English title. 英文名称。")] = None,
     key: Annotated[str | None, typer.Option(help="Column that names rows. 键列。")] = None,
     geometry: Annotated[str | None, typer.Option(help="Geometry column. 几何列。")] = None,
@@ -51,13 +60,15 @@ def layers_register(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look. 只查看。")] = False,
 ) -> None:
-    """Make a table or view of your own a layer; it is read where it is. 登记数据表。"""
+    """Make a table, view or function of your own a layer, read where it is. 登记数据表或函数。"""
     from layers.model import Text
-    from layers.registration import Registration, named_table
+    from layers.registration import MOST_ROWS, FunctionRegistration, Registration, named_table
     from onemap import registering
     from onemap.administration import access_level
 
-    schema, name = named_table(table)
+    if (table is None) == (function is None):
+        raise typer.BadParameter("a table or --function, one of the two")
+    schema, name = named_table(table or function or "")
     wanted = Registration(
         schema, name, id_, Text(title, title_en or title), key=key, geometry=geometry, srid=srid,
         geometry_type=type_, fields=None if fields is None else _names(fields),
@@ -65,18 +76,26 @@ def layers_register(
         search_fields=_names(search or ""), district_field=district_field, time_field=time_field, zone=zone,
         access=access_level(access), theme=theme, owner=owner, min_zoom=min_zoom, follow=follow,
     )  # fmt: skip
-    registering.register(settings_of(context), wanted, dry_run=dry_run)
+    if function is None:
+        for said, value in (("allow", allow), ("most-rows", most_rows)):
+            if value is not None:
+                raise typer.BadParameter(f"--{said} is for a function")
+        registering.register(settings_of(context), wanted, dry_run=dry_run)
+        return
+    allowed = registering.limits(allow or ())
+    of_function = FunctionRegistration(wanted, allowed, MOST_ROWS if most_rows is None else most_rows)
+    registering.register_function(settings_of(context), of_function, dry_run=dry_run)
 
 
 def layers_refresh(context: typer.Context, layer: str) -> None:
-    """Look at a registered table again; maps are drawn anew. 重新读取登记的表。"""
+    """Look at a registered table or function again; maps are drawn anew. 重新读取登记的表。"""
     from onemap.registering import refresh
 
     refresh(settings_of(context), layer)
 
 
 def layers_check(context: typer.Context, layer: str) -> None:
-    """Say what is wrong with a registered table; exit code 1 if it cannot be served. 检查登记的表。"""
+    """Say what is wrong with a registered layer; exit code 1 if it cannot be served. 检查登记的图层。"""
     from onemap.registering import check
 
     if not check(settings_of(context), layer):
@@ -84,7 +103,7 @@ def layers_check(context: typer.Context, layer: str) -> None:
 
 
 def layers_unregister(context: typer.Context, layer: str) -> None:
-    """Forget a registered layer; its table stays as it is. 取消登记。"""
+    """Forget a registered layer; its table or function stays as it is. 取消登记。"""
     from onemap.registering import unregister
 
     unregister(settings_of(context), layer)

@@ -57,6 +57,15 @@ def build_style(
                 sources |= of_pixels.sources
                 drawn += of_pixels.layers
                 legends[layer.id] = of_pixels.legend
+        for layer in (layers[i] for i in theme.layers if i in layers and i not in legends):
+            # Apart from the others: it may take long, or fail. One that must be told something is not drawn.
+            if layer.function is not None and not layer.function.requires:
+                source = f"function:{layer.id}"
+                sources[source] = {"type": "vector", "url": tiles_url([layer.id])}
+                drawing = drawing_of(layer)
+                palette = drawing["palette"][scheme]
+                legends[layer.id] = _coloured(drawing.get("legend", []), palette)
+                drawn += [_placed(d, theme.id, source, layer.id, palette) for d in drawing["layers"]]
         shown = [i for i in theme.layers if i in layers and layers[i].has_rows and i not in legends]
         for start in range(0, len(shown), most_in_a_tile):
             together = shown[start : start + most_in_a_tile]

@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import blake2b
 from inspect import getsource
 
+from gis.matrix_sets import WEB_MERCATOR_QUAD
 from gis.squares import Tile
 from layers import generalise, rows
 from layers.access import Scope
@@ -20,6 +21,8 @@ from layers.cql2 import FilterExpression
 from layers.cql2_sql import condition, filter_fields
 from layers.db import Database
 from layers.errors import BadRequest, RelationChanged, TooMuch
+from layers.function_arguments import Given, read_arguments
+from layers.model import Layer
 from layers.relation_state import blaming
 from tiles import statement as drawing
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
@@ -49,6 +52,7 @@ class Selection:
     `key` names them without the versions of those that are current, `versions` are those of all.
     `is_versioned`: whatever changes their rows makes a version. `lasts_s`: how long what was drawn may be
     kept though nobody tells of changes; None: as long as the versions stand. `where`: a filter, of one scope.
+    `given`: what is said to a function, of one scope too.
     """
 
     scopes: tuple[Scope, ...]
@@ -57,10 +61,14 @@ class Selection:
     is_versioned: bool = True
     lasts_s: int | None = None
     where: FilterExpression | None = None
+    given: Given = ()
 
 
 def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Selection:
-    """`scopes` as a selection. Raises `TooMuch` above `limit`, `BadRequest` for none or one twice."""
+    """`scopes` as a selection.
+
+    Raises `TooMuch` above `limit`, `BadRequest` for none, one twice, or a function layer beside others.
+    """
     ids = [scope.layer.id for scope in scopes]
     if len(ids) > limit:
         raise TooMuch(
@@ -77,14 +85,46 @@ def select_scopes(scopes: Sequence[Scope], *, limit: int = MAX_LAYERS) -> Select
             value=",".join(ids),
             expected="layer ids, each once",
         )
+    functions = [scope.layer.id for scope in scopes if scope.layer.function is not None]
+    if functions and len(scopes) > 1:
+        # It may take long, or fail, and what is said in the address is said to one.
+        raise BadRequest(
+            f"函数图层须单独请求：{functions[0]}",
+            f"a function layer is asked for by itself: {functions[0]!r}",
+            field="layers",
+            value=",".join(ids),
+            expected=functions[0],
+        )
     relations = [scope.layer.relation for scope in scopes if scope.layer.relation is not None]
+    is_watched = not functions and all(relation.follows for relation in relations)
     return Selection(
         tuple(scopes),
         ";".join(map(_key, scopes)),
         tuple(scope.version for scope in scopes),
-        is_versioned=not relations,
-        lasts_s=None if all(relation.follows for relation in relations) else UNWATCHED_LASTS_S,
+        is_versioned=not (relations or functions),
+        lasts_s=None if is_watched else UNWATCHED_LASTS_S,
     )
+
+
+def called(selection: Selection, said: Sequence[tuple[str, str]]) -> Selection:
+    """The selection with `said` (names and texts of an address) to its function.
+
+    Raises `BadRequest` where it has none and something is said, and as `read_arguments`.
+    """
+    functions = [scope.layer for scope in selection.scopes if scope.layer.function is not None]
+    if not functions:
+        for name, value in said:
+            raise BadRequest(
+                f"未知的查询参数：{name[:100]}",
+                f"unknown query parameter: {name[:100]!r}",
+                field=name[:100],
+                value=value,
+                expected="v, version, datetime, filter; or a function layer and its arguments",
+            )
+        return selection
+    (layer,) = functions
+    given = read_arguments(layer, said)
+    return replace(selection, key=f"{selection.key}({given!r})", given=given) if given else selection
 
 
 def filtered(selection: Selection, where: FilterExpression) -> Selection:
@@ -99,6 +139,14 @@ def filtered(selection: Selection, where: FilterExpression) -> Selection:
             expected="one layer",
         )
     (scope,) = selection.scopes
+    if scope.layer.function is not None:
+        raise BadRequest(
+            f"函数图层用参数选择，不能用 filter：{scope.layer.id}",
+            f"a function layer is chosen from by its arguments, not by a filter: {scope.layer.id!r}",
+            field="filter",
+            value=scope.layer.id,
+            expected="a layer with rows",
+        )
     source = rows.rows(scope, fields=filter_fields(scope, where)).subquery("source")
     condition(scope, source, where)
     return replace(selection, key=f"{selection.key}?{where.key}", where=where)
@@ -131,7 +179,8 @@ def _key(scope: Scope) -> str:
     layer = scope.layer
     fields = ",".join(f.name for f in tile_fields(scope))
     version = "" if scope.is_current else f"@{scope.version}"
-    table = "" if layer.relation is None else f"{zlib.crc32(repr(layer.relation).encode()):08x}"
+    read = layer.relation or layer.function
+    table = "" if read is None else f"{zlib.crc32(repr(read).encode()):08x}"
     return f"{layer.id}{version}{scope.allowed}({fields}){layer.min_zoom}{layer.generalised or ''}{table}"
 
 
@@ -227,8 +276,9 @@ class TileServer:
         statement = self._statement(selection, square)
         if statement is None:
             return NOTHING_HERE
-        # A filter comes once or a few times; prepared, it would push out what is drawn all day.
-        prepare = selection.where is None
+        # A filter comes once or a few times; prepared, it would push out what is drawn all day. A function
+        # is planned with what is said to it.
+        prepare = selection.where is None and not selection.scopes[0].layer.function
         (row,) = await self._db.draw(statement.text, statement.parameters(square), prepare=prepare)
         content = b"".join(row[0::3])
         left_out = _counted(statement, row[1::3])
@@ -248,13 +298,30 @@ class TileServer:
         shown = [(scope, band) for scope, band in pairs if band is not None]
         if not shown:
             return None
-        statement = compose(shown, square.frame, selection.where)
-        if is_filtered:
+        functions = [scope.layer for scope in selection.scopes if scope.layer.function is not None]
+        for layer in functions:
+            refuse_elsewhere(layer, square)
+        statement = compose(shown, square.frame, selection.where, selection.given)
+        if is_filtered or functions:
             return statement
         self._statements[key] = statement
         if len(self._statements) > MAX_STATEMENTS:
             self._statements.popitem(last=False)
         return statement
+
+
+def refuse_elsewhere(layer: Layer, square: Square) -> None:
+    """Raises `BadRequest` for a function that takes columns and rows of the Web Mercator quad and a square of
+    another matrix set."""
+    assert layer.function is not None
+    if {"x", "y"} & set(layer.function.square) and square.matrix_set != WEB_MERCATOR_QUAD.id:
+        raise BadRequest(
+            f"图层“{layer.title.zh}”的函数按 x、y 取瓦片，只能用 {WEB_MERCATOR_QUAD.id}",
+            f"the function of layer {layer.id!r} takes x and y, which are those of {WEB_MERCATOR_QUAD.id}",
+            field="tileMatrixSetId",
+            value=square.matrix_set,
+            expected=WEB_MERCATOR_QUAD.id,
+        )
 
 
 def _name(selection: Selection, square: Square) -> Hashable:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     FromClause,
+    Integer,
     LargeBinary,
     ScalarSelect,
     Select,
@@ -40,8 +41,9 @@ from layers.access import Scope
 from layers.cql2 import FilterExpression
 from layers.cql2_sql import condition, filter_fields
 from layers.db import for_driver
-from layers.model import Field, Layer
-from layers.rows import generalised_rows, meets_box_of, rows
+from layers.function_arguments import Given
+from layers.model import Field, Layer, SquareArgument
+from layers.rows import called_rows, generalised_rows, meets_box_of, rows
 from tiles.square import EXTENT, MARGIN, STORED, Frame, Square
 
 EXACT_FROM_ZOOM = 14
@@ -90,6 +92,9 @@ class DrawStatement:
             "tile_north": north,
             "tile_margin": square.margin,
             "tile_speck": square.unit * SPECK_UNITS,
+            "tile_z": square.zoom,
+            "tile_x": square.x,
+            "tile_y": square.y,
             **dict(zip(_REACH, square.reach_3857, strict=True)),
             **dict(zip(_REACH_4490, square.reach_4490, strict=True)),
         }
@@ -112,10 +117,18 @@ def band_of(scope: Scope, zoom: int, *, is_filtered: bool = False) -> Band | Non
 
 
 def compose(
-    shown: Sequence[tuple[Scope, Band]], frame: Frame, where: FilterExpression | None = None
+    shown: Sequence[tuple[Scope, Band]],
+    frame: Frame,
+    where: FilterExpression | None = None,
+    given: Given = (),
 ) -> DrawStatement:
-    """The statement for one or more scopes, whose layers differ, each in its band. `where`: of one scope."""
-    parts = [_part(scope, band, frame, where).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)]
+    """The statement for one or more scopes, whose layers differ, each in its band.
+
+    `where`: of one scope. `given`: what is said to the function of one.
+    """
+    parts = [
+        _part(scope, band, frame, where, given).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)
+    ]
     columns = [column for part in parts for column in (part.c.tile, part.c.left_out, part.c.merged)]
     joined: FromClause = parts[0]
     for part in parts[1:]:
@@ -148,10 +161,12 @@ def _is_short(field: Field) -> bool:
     return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
 
 
-def _part(scope: Scope, band: Band, frame: Frame, where: FilterExpression | None) -> Select[Any]:
+def _part(
+    scope: Scope, band: Band, frame: Frame, where: FilterExpression | None, given: Given
+) -> Select[Any]:
     """One row: the layer's part of the tile (no bytes if nothing was drawn), rows left out, rows merged."""
     fields = tile_fields(scope)
-    drawn = _drawn(scope, fields, band, frame, where)
+    drawn = _drawn(scope, fields, band, frame, where, given)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
@@ -203,7 +218,12 @@ def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any
 
 
 def _drawn(
-    scope: Scope, fields: Sequence[Field], band: Band, frame: Frame, where: FilterExpression | None
+    scope: Scope,
+    fields: Sequence[Field],
+    band: Band,
+    frame: Frame,
+    where: FilterExpression | None,
+    given: Given,
 ) -> Subquery:
     """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
     names = [f.name for f in fields]
@@ -212,6 +232,8 @@ def _drawn(
     if isinstance(band, int):
         source = generalised_rows(scope, band, fields=names).subquery("source")
         in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
+    elif scope.layer.function is not None:
+        source, in_reach = _of_the_users_function(scope, names, given), true()
     elif scope.layer.relation is not None:
         source, in_reach = _of_the_users_table(scope, names, where), true()
     else:
@@ -237,6 +259,8 @@ def _drawn(
     if band == "without specks" and where is not None:
         number = func.row_number().over(order_by=source.c._fid)
         shape = case((number <= literal_column(str(MAX_FILTERED_FAR)), shape))
+    if scope.layer.function is not None:
+        shape = case((source.c._number <= literal_column(str(scope.layer.function.most_rows)), shape))
     return (
         select(
             shape.label("_drawn"),
@@ -266,6 +290,17 @@ def _of_the_users_table(scope: Scope, names: Sequence[str], where: FilterExpress
     if where is not None:
         in_reach = and_(in_reach, condition(scope, read, where))
     return select(read).where(in_reach).offset(literal_column("0")).subquery("source")
+
+
+def _of_the_users_function(scope: Scope, names: Sequence[str], given: Given) -> Subquery:
+    """The rows of a function layer in reach, numbered in the order they came; fenced as those of a table."""
+    square: dict[SquareArgument, ColumnElement[Any]] = {"bounds": _reach_4490()}
+    for name in ("z", "x", "y"):
+        square[name] = bindparam(f"tile_{name}", type_=Integer())
+    called = called_rows(scope, given, square, fields=names).subquery("read")
+    in_reach = called.c._geom.op("&&", is_comparison=True)(_reach_4490())
+    number = func.row_number().over().label("_number")
+    return select(called, number).where(in_reach).offset(literal_column("0")).subquery("source")
 
 
 def _moved(source: Subquery, in_reach: ColumnElement[bool], frame: Frame) -> Subquery:

@@ -16,6 +16,7 @@ from layers.errors import BadRequest, Conflict, NotFound
 from layers.model import Layer
 from onemap.__main__ import app
 from onemap.settings import Settings, read_settings
+from tests.layers.functions import FUNCTIONS
 from tests.layers.registered_tables import TABLES, ask_sql, run_sql
 
 
@@ -100,3 +101,28 @@ def test_a_file_is_not_imported_into_a_registered_table(settings: Settings, tmp_
         asyncio.run(bring(ImportOptions(layer_id="shop")))
     assert asyncio.run(bring(ImportOptions())) == "shop_file"
     assert ask_sql(settings.database_url or "", "SELECT count(*) FROM gis.shop") == 100
+
+
+def test_a_function_is_looked_at_registered_and_forgotten(settings: Settings) -> None:
+    run_sql(settings.database_url or "", FUNCTIONS)
+    words = (
+        "register", "--function", "gis.open_shops", "--id", "open_shops", "--title", "开业",
+        "--srid", "4490", "--allow", "least_floors=0..9", "--most-rows", "500",
+    )  # fmt: skip
+    looked = said(settings, *words, "--dry-run")
+    assert "gis.open_shops(bounds geometry, least_floors integer, kind text) → open_shops" in looked
+    assert "?least_floors=" in looked
+    said(settings, *words)
+    layer = layer_in(settings, "open_shops")
+    assert layer.function is not None
+    assert (layer.access, layer.function.most_rows) == ("login", 500)
+    said(settings, "check", "open_shops")
+    said(settings, "refresh", "open_shops")
+    assert layer_in(settings, "open_shops").version == 2
+    run_sql(settings.database_url or "", "DROP FUNCTION gis.open_shops")
+    said(settings, "check", "open_shops", exit_code=1)
+    said(settings, "unregister", "open_shops")
+    with pytest.raises(NotFound):
+        layer_in(settings, "open_shops")
+    said(settings, *words[:1], *words[3:], exit_code=2)
+    said(settings, *REGISTER, "--allow", "a=1..2", exit_code=2)

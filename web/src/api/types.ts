@@ -22,7 +22,7 @@ export interface Layer {
   id: string
   title: Title
   theme: string
-  kind: 'rows' | 'registered' | 'raster'
+  kind: 'rows' | 'registered' | 'function' | 'raster'
   geometry_type: GeometryType
   version: number
   /** Null where the viewer may see only part of the rows. */
@@ -40,6 +40,8 @@ export interface Layer {
   fields: Field[]
   /** Of a raster layer, newest first. */
   rasters: RasterState[]
+  /** Of a function layer: what may be said to it in a tile's address. */
+  parameters?: { name: string; required: boolean }[]
 }
 
 /** One state of a raster layer: `taken` is a year, a month or a day. */

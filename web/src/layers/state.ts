@@ -33,12 +33,22 @@ export const legends = shallowRef<Record<string, LegendEntry[]>>({})
 const OFF_AT_FIRST = new Set(['address', 'pipe_line', 'pipe_node'])
 
 function isOffAtFirst(layer: Layer): boolean {
-  return OFF_AT_FIRST.has(layer.id) || isRaster(layer)
+  return OFF_AT_FIRST.has(layer.id) || !hasRows(layer)
 }
 
 /** A layer of pixels: it has dates and no rows to count. */
 export function isRaster(layer: Layer): boolean {
   return layer.kind === 'raster'
+}
+
+/** False for pixels and for what a function makes: there are no rows to ask for. */
+export function hasRows(layer: Layer): boolean {
+  return layer.kind === 'rows' || layer.kind === 'registered'
+}
+
+/** A function that must be told something cannot be drawn as it is. */
+function isComplete(layer: Layer): boolean {
+  return !layer.parameters?.some(({ required }) => required)
 }
 
 /** Areas everything lies in, smallest first: to name them at every place would say nothing about it. */
@@ -48,7 +58,8 @@ let wasChosen = false
 
 /** Asks for layers and themes; the first time decides what is switched on. */
 export async function loadCatalogue(): Promise<void> {
-  const [layers, themes] = await Promise.all([api.listLayers(), api.listThemes()])
+  const [listed, themes] = await Promise.all([api.listLayers(), api.listThemes()])
+  const layers = listed.filter(isComplete)
   const known = new Set(catalogue.value.layers.map((layer) => layer.id))
   catalogue.value = { layers, themes }
   if (wasChosen && known.size === 0) return
@@ -97,7 +108,7 @@ const onLayers = computed(() =>
 )
 
 /** The layers of rows that are on and that hold something, in the order of the tree: what can be asked about. */
-export const shownLayers = computed(() => onLayers.value.filter((layer) => !isRaster(layer)))
+export const shownLayers = computed(() => onLayers.value.filter(hasRows))
 
 /** The layer of heights that is on, if there is one. */
 export const shownHeights = computed(() => onLayers.value.find((layer) => layer.rasters?.[0]?.meaning === 'elevation'))
