@@ -289,8 +289,35 @@ class UploadDocument(Document):
     started_at: datetime
 
 
+class MeasuredDocument(Document):
+    indicator: str
+    title: TextDocument
+    unit: str
+    count: int
+    low: float
+    high: float
+
+
+class ReadingsSpanDocument(Document):
+    """What staged readings are about: how many stations, from when to when, and what was measured."""
+
+    stations: int
+    first: datetime | None
+    last: datetime | None
+    indicators: list[MeasuredDocument]
+
+
+class StoredReadingsSpanDocument(ReadingsSpanDocument):
+    added: int
+    changed: int
+    """Readings that took the place of another value."""
+    unchanged: int
+
+
 class StagedLayerDocument(Document):
     layer: str
+    """`reading` for readings, which are no layer."""
+    kind: Literal["rows", "readings"]
     title: TextDocument
     rows: int
     version: int
@@ -300,6 +327,7 @@ class StagedLayerDocument(Document):
     removed: int
     unchanged: int
     boxes: list[tuple[float, float, float, float]]
+    readings: ReadingsSpanDocument | None
 
 
 class FaultDocument(BaseModel):
@@ -330,6 +358,8 @@ class ImportDocument(Document):
     """What is staged; empty before and after."""
     versions: dict[str, int]
     """The versions that were made, by layer."""
+    stored: StoredReadingsSpanDocument | None
+    """The readings that were written; they have no versions."""
     fault: FaultDocument | None
     reports: list[dict[str, Any]]
 

@@ -30,6 +30,8 @@ from layers.errors import Conflict, NotFound
 from layers.import_runs import Run
 from layers.mendings import parse_mendings
 from layers.notices import IMPORT_CHANNEL, Missed, Subscription
+from layers.readings import STATION_LAYER
+from layers.staged_readings import READINGS, staged_reading_changes
 from layers.staged_rows import MAX_LIMIT, ChangeKind, Side, staged_changes
 from layers.uploads import get_upload
 
@@ -225,23 +227,32 @@ async def get_difference(
 ) -> Json:
     """Rows a staged import would add, change or remove, with geometry before and after (publishers)."""
     run = await import_runs.get_run(context.database, import_id, viewer)
-    stage = staged_runs.stage_of(run, layer)
-    found = await staged_changes(
-        context.database,
-        stage.staged,
-        await _scope(context, viewer, stage.staged.layer.id),
-        kind,
-        partial=bool(run.options.get("partial")),
-        within=staged_runs.within_of(run),
-        limit=limit,
-        after=after,
-    )
+    readings = staged_runs.readings_of(run, layer)
+    if readings is not None:
+        stations = await _scope(context, viewer, STATION_LAYER)
+        found = await staged_reading_changes(
+            context.database, readings.table, stations, kind, limit=limit, after=after
+        )
+        named = READINGS
+    else:
+        stage = staged_runs.stage_of(run, layer)
+        named = stage.staged.layer.id
+        found = await staged_changes(
+            context.database,
+            stage.staged,
+            await _scope(context, viewer, named),
+            kind,
+            partial=bool(run.options.get("partial")),
+            within=staged_runs.within_of(run),
+            limit=limit,
+            after=after,
+        )
     rows = [
         {"key": row.key, "before": side_document(row.before), "after": side_document(row.after)}
         for row in found
     ]
     following = found[-1].key if len(found) == limit else None
-    return Json({"layer": stage.staged.layer.id, "kind": kind, "rows": rows, "next": following})
+    return Json({"layer": named, "kind": kind, "rows": rows, "next": following})
 
 
 @router.get("/imports/{import_id}/look", response_model=LookDocument)
@@ -364,6 +375,7 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
         "layers": [
             {
                 "layer": told["layer"],
+                "kind": told.get("kind", "rows"),
                 "title": told["title"],
                 "rows": told["count"],
                 "version": told["base_version"],
@@ -372,10 +384,12 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
                 "removed": told["difference"][2],
                 "unchanged": told["difference"][3],
                 "boxes": told["difference"][4],
+                "readings": told.get("readings"),
             }
             for told in run.stages
         ],
         "versions": run.report.get("versions", {}),
+        "stored": run.report.get("stored"),
         "fault": run.report.get("fault"),
         "reports": run.report.get("reports", []) if whole else [],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from api.documents import Document, TextDocument
@@ -11,7 +12,8 @@ from gis.crs import Frame
 class LookedLayerDocument(Document):
     id: str
     title: TextDocument
-    geometry_type: str
+    geometry_type: str | None
+    """Null for readings, which are no layer."""
     is_new: bool
     version: int
     evidence: TextDocument
@@ -76,6 +78,24 @@ class LookedFieldDocument(Document):
     lacking: bool
 
 
+class LookedIndicatorDocument(Document):
+    indicator: str
+    title: TextDocument
+    unit: str
+
+
+class LookedReadingsDocument(Document):
+    """What the sampled rows measure, of published stations."""
+
+    form: Literal["long", "wide"]
+    stations: int
+    strange: list[str]
+    """Stations of the sample that are not published, 20 at most."""
+    indicators: list[LookedIndicatorDocument]
+    first: datetime | None
+    last: datetime | None
+
+
 class LookTroubleDocument(Document):
     rule: str
     stops: bool
@@ -109,6 +129,7 @@ class LookedTableDocument(Document):
     columns: list[LookedColumnDocument]
     fields: list[LookedFieldDocument]
     lacking: list[str]
+    readings: LookedReadingsDocument | None
     preview: dict[str, Any] | None
     """A GeoJSON FeatureCollection of some rows, EPSG:4490."""
     bounds: tuple[float, float, float, float] | None

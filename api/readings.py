@@ -13,10 +13,10 @@ from api.context import ContextDep
 from api.grid_documents import StoredReadingsDocument
 from api.layers import scope_of
 from api.session import PublisherDep
-from api.stations import STATION_LAYER
 from layers import readings
 from layers.access import require_change
 from layers.points import keys
+from layers.readings import STATION_LAYER
 from layers.sent_readings import SentReading, read_sent
 
 router = APIRouter(tags=["stations"], prefix="/api/v1/readings")

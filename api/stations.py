@@ -23,11 +23,10 @@ from layers import query, readings
 from layers.access import Scope
 from layers.errors import NotFound
 from layers.query import Feature, FeatureQuery
-from layers.readings import Reading
+from layers.readings import STATION_LAYER, Reading
 
 router = APIRouter(tags=["stations"], prefix="/api/v1/stations")
 
-STATION_LAYER = "station"
 MAX_STATIONS = 10_000
 SAME_TIME = timedelta(hours=1)
 """Readings no older than this against the newest are taken for one moment of an index."""

@@ -28,6 +28,7 @@ from importers.prepare import Counted, Plan, batches
 from importers.removal import read_marked, without_removed
 from importers.report import ImportReport, State
 from importers.source import Found
+from layers.brought import Compared
 from layers.catalogue import register
 from layers.db import Database
 from layers.errors import OneMapError
@@ -35,7 +36,7 @@ from layers.import_runs import RunEnd, begin_run, end_run
 from layers.model import BoundingBox, Difference, Layer, Version
 from layers.origins import origin_json
 from layers.publish import Batch, Staged, discard, publish, stage
-from layers.staged_runs import Compared, compare_stage
+from layers.staged_runs import compare_stage
 
 _T = TypeVar("_T")
 

@@ -18,6 +18,7 @@ from importers.deliver_raster import by_command_line
 from importers.describe import describe
 from importers.errors import BadEncoding, BadFile
 from importers.local_systems import PREFIX
+from importers.look_readings import Places, look_at_readings
 from importers.match import Matching, match, with_key
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step
@@ -32,10 +33,14 @@ from importers.shaped import WKT as WHOLE
 from importers.shaped import X, Y, place_columns
 from importers.source import Source
 from importers.whereabouts import Looked, Whereabouts, look_at_place
+from layers.access import SYSTEM, scope_for
 from layers.catalogue import known_layers, list_layers
 from layers.db import Database
 from layers.errors import BadRequest
 from layers.model import BoundingBox, Field, Layer, Text
+from layers.points import key_points
+from layers.readings import STATION_LAYER
+from layers.staged_readings import READINGS
 
 MOST_TABLES = 50
 """Tables of one import that are looked at; the rest is counted."""
@@ -63,11 +68,23 @@ async def look_at_files(
 
     for path in paths:
         progress(Step(path.name, "opening", 0, None))
-    return await asyncio.to_thread(_look, [Path(p) for p in paths], layers, options, tell)
+    stations = await _stations(db, layers.get(STATION_LAYER))
+    return await asyncio.to_thread(_look, [Path(p) for p in paths], layers, stations, options, tell)
+
+
+async def _stations(db: Database, layer: Layer | None) -> Places:
+    if layer is None or layer.version == 0:
+        return {}
+    codes, points = await key_points(db, scope_for(SYSTEM, layer))
+    return dict(zip(codes, points, strict=True))
 
 
 def _look(
-    paths: Sequence[Path], layers: Mapping[str, Layer], options: ImportOptions, tell: Progress
+    paths: Sequence[Path],
+    layers: Mapping[str, Layer],
+    stations: Places,
+    options: ImportOptions,
+    tell: Progress,
 ) -> dict[str, Any]:
     city = layers["district"].bounds if "district" in layers else None
     passed_over: list[str] = []
@@ -83,7 +100,7 @@ def _look(
             found += [(source, doubt) for source in halves(sources, layers, options)]
         for position, (source, doubt) in enumerate(found[:MOST_TABLES]):
             tell(Step(source.title, "looking", position, len(found)))
-            table = _Table(source, doubt, options, layers, city)
+            table = _Table(source, doubt, options, layers, city, stations)
             tables.append(table.seen(taken))
     return {
         "tables": tables,
@@ -121,6 +138,7 @@ class _Table:
         options: ImportOptions,
         layers: Mapping[str, Layer],
         city: BoundingBox | None,
+        stations: Places,
     ) -> None:
         self.name = source.title
         self.left_out = options.leaves_out(self.name)
@@ -130,6 +148,7 @@ class _Table:
         self.encoding_doubt = doubt
         self.layers = layers
         self.city = city
+        self.stations = stations
         self.troubles: list[dict[str, Any]] = []
 
     def seen(self, taken: dict[str, Source]) -> dict[str, Any]:
@@ -137,13 +156,8 @@ class _Table:
         if self.encoding_doubt is not None:
             self._trouble("encoding", self.encoding_doubt)
         document = self._head()
-        if self.options.layer_id in (None, "reading") and reading_columns(self.source) is not None:
-            self._say(
-                "readings",
-                "这是监测数据，没有版本可比较；请用命令行 onemap import 导入",
-                "these are readings, which have no versions to compare; bring them with `onemap import`",
-            )
-            return document | {"kind": "readings", "columns": self._columns(None, (), {})}
+        if self._holds_readings():
+            return document | self._readings()
         choice = choose(self.source, self.layers, self.options, taken)
         standing = self.layers.get(choice.layer_id)
         needs_nodes = (
@@ -183,14 +197,39 @@ class _Table:
                 "evidence": {"zh": choice.found.zh, "en": choice.found.en},
                 "certainty": self._certainty(layer),
             },
-            "candidates": self._candidates(layer),
+            "candidates": self._candidates(layer.id),
             "crs": self._crs(looked, needs_nodes=needs_nodes),
-            "columns": self._columns(layer, matching.pairs, self._evidence(source, layer, matching)),
+            "columns": self._columns(
+                {pair.column: pair.field.name for pair in matching.pairs},
+                self._evidence(source, layer, matching),
+            ),
             "fields": [_field(field, layer, lacking) for field in layer.fields],
             "lacking": [field.name for field in lacking],
             "preview": drawn.features,
             "bounds": drawn.bounds,
         }
+
+    def _holds_readings(self) -> bool:
+        said = self.options.layer_id
+        if said == READINGS:
+            return self.source.geometry_type is None
+        return said is None and reading_columns(self.source, self.options.columns) is not None
+
+    def _readings(self) -> dict[str, Any]:
+        said = self.options.columns
+        seen = look_at_readings(self.sample, said, self.stations, chosen=self.options.layer_id is not None)
+        self.troubles += seen.troubles
+        words = {
+            column: Text("由导入者指定", "said by the importer")
+            if said.get(column) == field
+            else Text("列名相符", "by the column's name")
+            for column, field in seen.fields.items()
+        }
+        columns = self._columns(seen.fields, words)
+        for column in columns:
+            if column["name"] not in seen.fields:
+                column |= {"field": None, "evidence": None}  # places of readings are those of their stations
+        return seen.document | {"columns": columns, "candidates": self._candidates(READINGS)}
 
     def _head(self) -> dict[str, Any]:
         source, found = self.source, self.source.encoding
@@ -217,6 +256,7 @@ class _Table:
             "crs": None,
             "fields": [],
             "lacking": [],
+            "readings": None,
             "preview": None,
             "bounds": None,
             "troubles": self.troubles,
@@ -271,11 +311,9 @@ class _Table:
             for pair in matching.pairs
         }
 
-    def _columns(
-        self, layer: Layer | None, pairs: Sequence[Any], evidence: Mapping[str, Text]
-    ) -> list[dict[str, Any]]:
+    def _columns(self, taken: _Said, evidence: Mapping[str, Text]) -> list[dict[str, Any]]:
         """Every column of the file, in its order: some of its values, and the field it becomes."""
-        fields = {pair.column: pair.field.name for pair in pairs}
+        fields = dict(taken)
         places = place_columns(self.source, self.options) if self.source.geometry_type is None else None
         if places is not None:
             named = {places.x: X, places.y: Y, places.wkt: WHOLE}
@@ -303,7 +341,7 @@ class _Table:
         scores = {one.layer.id: one.score for one in self._likely()}
         return round(scores[layer.id], 2) if layer.id in scores else None
 
-    def _candidates(self, layer: Layer) -> list[dict[str, Any]]:
+    def _candidates(self, layer_id: str) -> list[dict[str, Any]]:
         return [
             {
                 "id": one.layer.id,
@@ -312,7 +350,7 @@ class _Table:
                 "evidence": {"zh": one.found.zh, "en": one.found.en},
             }
             for one in self._likely()[:CANDIDATES]
-            if one.layer.id != layer.id
+            if one.layer.id != layer_id
         ]
 
     def _likely(self) -> list[Any]:

@@ -22,7 +22,7 @@ from importers.options import ImportOptions
 from importers.pipe_table import halves
 from importers.pipes import LINE, NODE
 from importers.place import placed
-from importers.readings import ReadingColumns, reading_columns
+from importers.readings import ReadingColumns, no_readings, reading_columns
 from importers.recognise import fits, own_layer_id, recognise
 from importers.shaped import place_columns
 from importers.source import CHUNK_ROWS, Found, Source
@@ -30,6 +30,7 @@ from layers.catalogue import refuse_registered
 from layers.description import field_name
 from layers.errors import BadRequest
 from layers.model import LAYER_ID, BoundingBox, Field, Layer
+from layers.staged_readings import READINGS
 
 ORDER = (
     "district", "street", "community", "unit_grid", "road", "water_area", "green_area", "building",
@@ -86,7 +87,9 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
         if source.pixels is not None or options.leaves_out(source.title):
             continue
         said = options.of(source.title)
-        columns = reading_columns(source) if said.layer_id in (None, "reading") else None
+        columns = reading_columns(source, said.columns) if said.layer_id in (None, READINGS) else None
+        if columns is None and said.layer_id == READINGS:
+            raise no_readings(source)
         if columns is not None:
             readings.append((source, columns))
         else:

@@ -89,6 +89,7 @@ _ALL = (
     # readings
     Rule("reading.no_station", "refused", "站点不在监测站图层中", "the station is not in the station layer"),
     Rule("reading.indicator", "refused", "监测指标无法识别", "the indicator is not known"),
+    Rule("reading.ahead", "noted", "时间晚于现在", "its time is still to come"),
     Rule("reading.repeated", "noted", "同一时刻重复，以后者为准", "given twice; the later one counts"),
 )  # fmt: skip
 

@@ -28,7 +28,6 @@ from layers.finish import finish_what_waits
 from layers.import_findings import keep_findings, sweep_findings
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
-from layers.publish import discard
 from layers.stage import announce_life
 from layers.staged_runs import give_back, keep, keep_look, revive
 from layers.uploads import named_files, sweep_uploads
@@ -149,14 +148,13 @@ async def _conclude(db: Database, run: Run, reading: asyncio.Task[StagedImport |
         return
     report = {"reports": [report.to_json() for report in staged.reports]}
     await keep_check(db, run.id, staged.reports)
-    if not staged.layers:
+    if not staged.brought:
         await end_run(db, run.id, "refused", report)
         return
     try:
-        await keep(db, run.id, staged.layers, report)
+        await keep(db, run.id, staged.brought, report)
     except BaseException:
-        for one in staged.layers:
-            await discard(db, one.staged)
+        await staged.brought.drop(db)
         raise
 
 

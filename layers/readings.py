@@ -13,12 +13,15 @@ from typing import Literal, NamedTuple
 
 from psycopg import sql as driver_sql
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
 from layers.db import Database, driver, identifier
 from layers.errors import BadData, BadRequest
 from layers.notices import READING_CHANNEL, notify
 
+STATION_LAYER = "station"
+"""The layer whose rows the readings belong to, by its keys."""
 DAY_ZONE = "Asia/Shanghai"
 """A day of averages is a day in China."""
 MAX_POINTS = 20_000
@@ -44,6 +47,13 @@ class Added(NamedTuple):
     repeated: int
 
 
+class Merged(NamedTuple):
+    """Readings that were not there before, and such as took the place of another value."""
+
+    added: int
+    changed: int
+
+
 class Point(NamedTuple):
     """The average of the readings in the step that begins `at`."""
 
@@ -57,24 +67,53 @@ async def add(db: Database, readings: Iterable[Reading]) -> Added:
     Raises `BadData` naming the row for an empty code, a time without a zone or a value that is no number.
     """
     async with db.begin(timeout_ms=0) as connection:
-        cursor = (await driver(connection)).cursor()
-        await cursor.execute(_MAKE_ARRIVAL)
-        read = 0
-        async with cursor.copy(_COPY_ARRIVAL) as copy:
-            for reading in readings:
-                read += 1
-                _check(reading, read)
-                await copy.write_row((*reading, read))
-        await cursor.execute("ANALYZE onemap_readings")
-        await cursor.execute(_DROP_REPEATED)
-        repeated = cursor.rowcount
-        await cursor.execute(_UPSERT.format(_table("reading")))
-        written = cursor.rowcount
-        await cursor.execute(_UPSERT_LATEST.format(_table("reading_latest")))
-        await cursor.execute("DROP TABLE onemap_readings")
-        if written:
-            await notify(connection, READING_CHANNEL, "station", written)
-    return Added(read, written, repeated)
+        await (await driver(connection)).execute(_MAKE_ARRIVAL)
+        read = await copy_arrived(connection, _ARRIVAL, readings)
+        [repeated] = await drop_repeated(connection, _ARRIVAL)
+        merged = await merge(connection, _ARRIVAL)
+        await (await driver(connection)).execute(_DROP_ARRIVAL)
+    return Added(read, sum(merged), repeated)
+
+
+async def copy_arrived(
+    connection: AsyncConnection, table: driver_sql.Identifier, readings: Iterable[Reading]
+) -> int:
+    """Copies readings into `table`, which has the `ARRIVED` columns; how many there were. Raises as `add`."""
+    cursor = (await driver(connection)).cursor()
+    read = 0
+    async with cursor.copy(_COPY.format(table)) as copy:
+        for reading in readings:
+            read += 1
+            _check(reading, read)
+            await copy.write_row((*reading, read))
+    await cursor.execute(driver_sql.SQL("ANALYZE {}").format(table))
+    return read
+
+
+async def drop_repeated(
+    connection: AsyncConnection, table: driver_sql.Identifier, ends: Sequence[int] = ()
+) -> list[int]:
+    """Drops readings that a later one of the same station, indicator and time replaces; how many.
+
+    `ends`: the numbers of the last reading of each part that came, ascending; a count for each part then.
+    """
+    cursor = (await driver(connection)).cursor()
+    await cursor.execute(_DROP_REPEATED.format(table), {"starts": [1, *(end + 1 for end in ends[:-1])]})
+    counts = dict(await cursor.fetchall())
+    return [counts.get(part, 0) for part in range(1, max(len(ends), 1) + 1)]
+
+
+async def merge(connection: AsyncConnection, table: driver_sql.Identifier) -> Merged:
+    """Makes the readings in `table`, each of another time, the ones that stand; tells it when committed."""
+    cursor = (await driver(connection)).cursor()
+    await cursor.execute(_UPSERT.format(_table("reading"), table))
+    row = await cursor.fetchone()
+    assert row is not None
+    merged = Merged(*row)
+    await cursor.execute(_UPSERT_LATEST.format(_table("reading_latest"), table))
+    if sum(merged):
+        await notify(connection, READING_CHANNEL, STATION_LAYER, sum(merged))
+    return merged
 
 
 async def latest(db: Database, codes: Sequence[str] | None = None) -> list[Reading]:
@@ -157,34 +196,45 @@ def _bad(field: str, value: str, expected: str) -> BadRequest:
     )
 
 
-_MAKE_ARRIVAL = """
-CREATE TEMPORARY TABLE onemap_readings (
-    station_code text, indicator text, observed_at timestamptz, value double precision, number bigint
-) ON COMMIT DROP
-"""
+ARRIVED = "station_code text, indicator text, observed_at timestamptz, value double precision, number bigint"
+"""The columns of readings on their way in; `number` is their order, from 1."""
 
-_COPY_ARRIVAL = "COPY onemap_readings (station_code, indicator, observed_at, value, number) FROM STDIN"
+_ARRIVAL = identifier("onemap_readings")
+_MAKE_ARRIVAL = driver_sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP").format(
+    _ARRIVAL, driver_sql.SQL(ARRIVED)
+)
+_DROP_ARRIVAL = driver_sql.SQL("DROP TABLE {}").format(_ARRIVAL)
 
-_DROP_REPEATED = """
-DELETE FROM onemap_readings USING (
-    SELECT number, lead(number) OVER (
-        PARTITION BY station_code, indicator, observed_at ORDER BY number
-    ) IS NOT NULL AS replaced FROM onemap_readings
-) AS ordered WHERE onemap_readings.number = ordered.number AND ordered.replaced
-"""
+_COPY = driver_sql.SQL("COPY {} (station_code, indicator, observed_at, value, number) FROM STDIN")
+
+_DROP_REPEATED = driver_sql.SQL("""
+WITH gone AS (
+    DELETE FROM {0} AS arrived USING (
+        SELECT number, lead(number) OVER (
+            PARTITION BY station_code, indicator, observed_at ORDER BY number
+        ) IS NOT NULL AS replaced FROM {0}
+    ) AS ordered WHERE arrived.number = ordered.number AND ordered.replaced RETURNING arrived.number
+)
+SELECT width_bucket(number, %(starts)s::bigint[]), count(*) FROM gone GROUP BY 1
+""")
 
 # In one order everywhere, so that two deliveries of the same stations wait for each other, not for ever.
 _UPSERT = driver_sql.SQL("""
-INSERT INTO {} AS standing (station_code, indicator, observed_at, value)
-SELECT station_code, indicator, observed_at, value FROM onemap_readings ORDER BY 1, 2, 3
-ON CONFLICT (station_code, indicator, observed_at) DO UPDATE SET value = excluded.value
-WHERE standing.value <> excluded.value
+WITH written AS (
+    INSERT INTO {} AS standing (station_code, indicator, observed_at, value)
+    SELECT station_code, indicator, observed_at, value FROM {} ORDER BY 1, 2, 3
+    ON CONFLICT (station_code, indicator, observed_at) DO UPDATE SET value = excluded.value
+    WHERE standing.value <> excluded.value
+    RETURNING xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written
 """)
+"""A row that was inserted has no transaction that locked or changed it (`xmax`)."""
 
 _UPSERT_LATEST = driver_sql.SQL("""
 INSERT INTO {} AS standing (station_code, indicator, observed_at, value)
 SELECT DISTINCT ON (station_code, indicator) station_code, indicator, observed_at, value
-FROM onemap_readings ORDER BY 1, 2, 3 DESC
+FROM {} ORDER BY 1, 2, 3 DESC
 ON CONFLICT (station_code, indicator) DO UPDATE
 SET observed_at = excluded.observed_at, value = excluded.value
 WHERE standing.observed_at <= excluded.observed_at

@@ -14,7 +14,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -147,11 +147,11 @@ async def drop_stage(connection: AsyncConnection, name: str) -> None:
     await (await driver(connection)).execute(statement)
 
 
-async def keep_stage(connection: AsyncConnection, staged: Staged) -> Staged:
-    """The stage under a name that no process owns: it stays until somebody drops it."""
-    kept = replace(staged, table=f"{KEPT}{secrets.token_hex(10)}")
+async def keep_stage(connection: AsyncConnection, name: str) -> str:
+    """The name, which no process owns, that the stage `name` gets: it stays until somebody drops it."""
+    kept = f"{KEPT}{secrets.token_hex(10)}"
     rename = driver_sql.SQL("ALTER TABLE {} RENAME TO {}").format(
-        identifier(STAGE_SCHEMA, staged.table), identifier(kept.table)
+        identifier(STAGE_SCHEMA, name), identifier(kept)
     )
     await (await driver(connection)).execute(rename)
     return kept

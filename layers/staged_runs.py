@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -17,59 +17,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
 from layers.access import Viewer, require_change
+from layers.brought import Brought, Compared, brought_by, stages_of
 from layers.catalogue import find_layer, get_layer, register
 from layers.db import Database
-from layers.description import from_json, to_json
 from layers.errors import Conflict, NotFound
 from layers.finish import after_publication
-from layers.import_runs import OPEN, Run, create_run, lock_run, move, write, wrong_state
+from layers.import_runs import OPEN, Run, RunEnd, create_run, lock_run, move, write, wrong_state
 from layers.jobs import put
-from layers.model import BoundingBox, Difference, Layer, Version
+from layers.model import Difference, Layer, Version
 from layers.parts import refuse_outside_part
 from layers.publish import compare, moved_on, publish_in
 from layers.schema import STAGE_SCHEMA
 from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage, stage_table
+from layers.staged_readings import READINGS, ComparedReadings, compare_readings, publish_readings_in
 
 MAX_ATTEMPTS = 3
 """A run over which so many workers died is not tried again."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A stage and what publishing it would do to version `base_version` of its layer.
-
-    `report`: what the importer has to say of it, kept with the version it becomes.
-    """
-
-    staged: Staged
-    base_version: int
-    difference: Difference
-    report: Mapping[str, Any]
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the layer has not been published yet."""
-        return self.base_version == 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as JSON values, for the run's row."""
-        return {
-            "layer": self.staged.layer.id,
-            "title": self.staged.layer.title._asdict(),
-            "table": self.staged.table,
-            "count": self.staged.count,
-            "removes": list(self.staged.removes),
-            "as_rows": self.staged.as_rows,
-            "base_version": self.base_version,
-            "difference": [*self.difference[:4], [list(box) for box in self.difference.boxes]],
-            "description": to_json(self.staged.layer),
-            "report": dict(self.report),
-        }
-
-
-def stages_of(run: Run) -> list[Compared]:
-    """What the run has staged."""
-    return [_compared(told) for told in run.stages]
 
 
 def within_of(run: Run) -> tuple[str, ...]:
@@ -91,6 +54,16 @@ def stage_of(run: Run, layer_id: str | None) -> Compared:
             expected=named,
         )
     return found[0]
+
+
+def readings_of(run: Run, layer_id: str | None) -> ComparedReadings | None:
+    """The staged readings of the run, if `layer_id` names them, or is None and there is nothing else."""
+    brought = brought_by(run)
+    if layer_id != READINGS and (layer_id is not None or brought.rows):
+        return None
+    if run.state == "staged" and brought.readings is None and layer_id == READINGS:
+        raise NotFound("该导入不含监测数据", "this import holds no readings", layer=layer_id)
+    return brought.readings
 
 
 async def queue_run(
@@ -123,7 +96,7 @@ async def queue_again(
         if run.state not in ("looked", "staged", "refused"):
             raise wrong_state(run, "uploaded")
         await _check_uploads(connection, run)
-        await _drop(connection, stages_of(run))
+        await _drop(connection, run)
         queued = await move(
             connection,
             run_id,
@@ -191,9 +164,7 @@ async def compare_stage(
     return Compared(staged, base, await compare(db, staged, partial=partial, within=within), report)
 
 
-async def keep(
-    db: Database, run_id: uuid.UUID, compared: Sequence[Compared], report: Mapping[str, Any]
-) -> Run:
+async def keep(db: Database, run_id: uuid.UUID, brought: Brought, report: Mapping[str, Any]) -> Run:
     """Hands the stages of this process over to its run, which is `staged` then, or `unchanged`.
 
     Raises `Conflict` if the run is this process's no longer.
@@ -202,16 +173,17 @@ async def keep(
         run = await lock_run(connection, run_id)
         if run.state != "reading" or run.worker != db.process:
             raise wrong_state(run, "staged")
-        if all(one.difference.is_empty for one in compared):
-            await _drop(connection, compared)
-            return await move(connection, run_id, "unchanged", report=_concluded(report, compared, []))
-        kept = [replace(one, staged=await keep_stage(connection, one.staged)) for one in compared]
+        stages = [one.to_json() for one in await _kept(connection, brought)]
+        if brought.is_unchanged:
+            for told in stages:
+                await drop_stage(connection, told["table"])
+            return await move(connection, run_id, "unchanged", report=_concluded(report, brought, []))
         return await move(
             connection,
             run_id,
             "staged",
-            layer_id=kept[0].staged.layer.id,
-            stages=[one.to_json() for one in kept],
+            layer_id=stages[0]["layer"],
+            stages=stages,
             report=dict(report),
             step="compared",
             worker=None,
@@ -222,24 +194,28 @@ async def compare_again(db: Database, run_id: uuid.UUID) -> Run:
     """Compares the stages with the versions that stand now. Raises `Conflict` for a run without stages."""
     run = await _staged_run(db, run_id, "compared")
     partial, within = bool(run.options.get("partial")), within_of(run)
-    fresh = [
-        await compare_stage(db, one.staged, partial=partial, report=one.report, within=within)
-        for one in stages_of(run)
-    ]
+    brought = brought_by(run)
+    fresh: list[dict[str, Any]] = []
+    for one in brought.rows:
+        again = await compare_stage(db, one.staged, partial=partial, report=one.report, within=within)
+        fresh.append(again.to_json())
+    if brought.readings is not None:
+        fresh.append((await compare_readings(db, brought.readings.table)).to_json())
     async with db.begin() as connection:
         if (await lock_run(connection, run_id)).state != "staged":
             raise wrong_state(run, "compared")
-        return await write(connection, run_id, stages=[one.to_json() for one in fresh])
+        return await write(connection, run_id, stages=fresh)
 
 
 async def publish_run(
     db: Database, run_id: uuid.UUID, viewer: Viewer, *, seen: Mapping[str, int], note: str = ""
 ) -> Run:
-    """Publishes all stages of the run, or none: each the next version of its layer.
+    """Publishes all stages of the run, or none: each the next version of its layer; readings are written.
 
-    `seen`: the version of each layer with which the publisher saw it compared. Raises `Conflict` if that is
-    not what the run was compared with or a layer (or the part of it that the run replaces) has moved on
-    since, `NotAllowed` if the viewer may not change a layer, or a row outside their districts would change.
+    `seen`: the version of each layer with which the publisher saw it compared, 0 for readings. Raises
+    `Conflict` if that is not what the run was compared with or a layer (or the part of it that the run
+    replaces, or the readings that stand) has moved on since, `NotAllowed` if the viewer may not change a
+    layer, or a row outside their districts would change.
     """
     run = await _staged_run(db, run_id, "published")
     districts: tuple[str, ...] = ()
@@ -249,14 +225,16 @@ async def publish_run(
         if seen.get(layer.id) != one.base_version:
             raise moved_on(replace(layer, version=one.base_version), seen.get(layer.id))
         await _make_room(db, one)
+    if brought_by(run).readings is not None and seen.get(READINGS) != 0:
+        raise _not_seen()
     async with db.begin(timeout_ms=0) as connection:
         run = await lock_run(connection, run_id)
         if run.state != "staged":
             raise wrong_state(run, "published")
-        compared = stages_of(run)
+        brought = brought_by(run)
         made = await publish_in(
             connection,
-            [(one.staged, one.report) for one in compared],
+            [(one.staged, one.report) for one in brought.rows],
             by=viewer.name,
             note=note,
             partial=bool(run.options.get("partial")),
@@ -264,8 +242,12 @@ async def publish_run(
             seen=seen,
             districts=districts,
         )
-        report = _concluded(run.report, compared, made)
-        run = await move(connection, run_id, "published" if made else "unchanged", stages=[], report=report)
+        # After the layers: stations may have come with their readings.
+        if brought.readings is not None:
+            await publish_readings_in(connection, brought.readings, viewer)
+        report = _concluded(run.report, brought, made)
+        end: RunEnd = "published" if made or report["stored"] else "unchanged"
+        run = await move(connection, run_id, end, stages=[], report=report)
     await after_publication(db, made)
     return run
 
@@ -276,7 +258,7 @@ async def discard_run(db: Database, run_id: uuid.UUID) -> Run:
         run = await lock_run(connection, run_id)
         if run.state != "staged":
             raise wrong_state(run, "discarded")
-        await _drop(connection, stages_of(run))
+        await _drop(connection, run)
         return await move(connection, run_id, "discarded", stages=[])
 
 
@@ -317,7 +299,7 @@ async def _revived(connection: AsyncConnection, run: Run, process: int, with_sta
     if run.state == "staged":
         if not with_stages or await _is_whole(connection, run):
             return False
-        await _drop(connection, stages_of(run))
+        await _drop(connection, run)
     elif run.state != "reading" or run.worker == process or await _has_worker(connection, run):
         return False
     if run.cancel_asked:
@@ -340,11 +322,11 @@ async def _has_worker(connection: AsyncConnection, run: Run) -> bool:
 
 async def _is_whole(connection: AsyncConnection, run: Run) -> bool:
     """Whether every stage of the run has its rows: an unlogged table is empty after a crash."""
-    for one in stages_of(run):
-        name = f'{STAGE_SCHEMA}."{one.staged.table}"'
+    for told in run.stages:
+        name = f'{STAGE_SCHEMA}."{told["table"]}"'
         if await connection.scalar(select(func.to_regclass(name))) is None:
             return False
-        if await connection.scalar(text(f"SELECT count(*) FROM {name}")) != one.staged.count:  # noqa: S608
+        if await connection.scalar(text(f"SELECT count(*) FROM {name}")) != told["count"]:  # noqa: S608
             return False
     return True
 
@@ -399,40 +381,44 @@ async def _make_room(db: Database, one: Compared) -> None:
         await register(db, one.staged.layer)
 
 
-async def _drop(connection: AsyncConnection, compared: Sequence[Compared]) -> None:
-    for one in compared:
-        await drop_stage(connection, one.staged.table)
-
-
-def _concluded(
-    report: Mapping[str, Any], compared: Sequence[Compared], made: Sequence[Version]
-) -> dict[str, Any]:
-    """The run's report with what became of each layer."""
-    numbers = {version.layer_id: version.number for version in made}
-    standing = {one.staged.layer.id: one.base_version for one in compared}
-    told = [
-        {
-            **one,
-            "state": "published" if one["layer"] in numbers else "unchanged",
-            "version": numbers.get(one["layer"], standing.get(one["layer"])),
-        }
-        for one in report.get("reports", [])
+async def _kept(connection: AsyncConnection, brought: Brought) -> list[Compared | ComparedReadings]:
+    """What was brought, under names that no process owns."""
+    kept: list[Compared | ComparedReadings] = [
+        replace(one, staged=replace(one.staged, table=await keep_stage(connection, one.staged.table)))
+        for one in brought.rows
     ]
-    return {**report, "reports": told, "versions": numbers}
+    if brought.readings is not None:
+        table = await keep_stage(connection, brought.readings.table)
+        kept.append(replace(brought.readings, table=table))
+    return kept
 
 
-def _compared(told: Mapping[str, Any]) -> Compared:
-    layer = from_json(told["description"], where="onemap.import_run")
-    added, changed, removed, unchanged, boxes = told["difference"]
-    return Compared(
-        Staged(
-            layer,
-            told["table"],
-            told["count"],
-            tuple(told.get("removes", ())),
-            bool(told.get("as_rows")),
-        ),
-        told["base_version"],
-        Difference(added, changed, removed, unchanged, tuple(BoundingBox(*box) for box in boxes)),
-        told["report"],
+async def _drop(connection: AsyncConnection, run: Run) -> None:
+    for told in run.stages:
+        await drop_stage(connection, told["table"])
+
+
+def _not_seen() -> Conflict:
+    return Conflict(
+        "该导入含监测数据，发布时 versions 中应有 reading: 0",
+        "this import holds readings: `versions` has to name them, as reading: 0",
+        layer=READINGS,
+        expected='{"reading": 0}',
     )
+
+
+def _concluded(report: Mapping[str, Any], brought: Brought, made: Sequence[Version]) -> dict[str, Any]:
+    """The run's report with what became of each layer, and `stored`: what was written of readings."""
+    numbers = {version.layer_id: version.number for version in made}
+    standing = {one.staged.layer.id: one.base_version for one in brought.rows}
+    readings = brought.readings
+    stored = None if readings is None or readings.is_empty else readings.stored_json()
+    told = []
+    for one in report.get("reports", []):
+        if one["layer"] == READINGS:
+            told.append({**one, "state": "unchanged" if stored is None else "stored"})
+            continue
+        state = "published" if one["layer"] in numbers else "unchanged"
+        version = numbers.get(one["layer"], standing.get(one["layer"]))
+        told.append({**one, "state": state, "version": version})
+    return {**report, "reports": told, "versions": numbers, "stored": stored}

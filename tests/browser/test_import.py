@@ -282,3 +282,60 @@ def test_a_phone_imports_too(visit: Visitors, tmp_path: Path) -> None:
     page.get_by_role("button", name="读取并质检").click()
     staged(page)
     visitor.wait_until_still()
+
+
+def stations_of(visitor: Visit, count: int) -> list[str]:
+    found = visitor.context.request.get(f"{visitor.town.url}/ogc/collections/station/items?limit={count}")
+    return [str(feature["id"]) for feature in found.json()["features"]]
+
+
+def newest(visitor: Visit, station: str) -> dict[str, float]:
+    told = visitor.context.request.get(f"{visitor.town.url}/api/v1/stations/latest").json()["stations"]
+    [found] = [one for one in told if one["code"] == station]
+    return {value["indicator"]: value["value"] for value in found["values"]}
+
+
+def test_readings_are_written_after_a_look_at_what_they_replace(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    one, two = stations_of(visitor, 2)
+    head = "站点编码,监测时间,氨氮(mg/L),备注\n"
+    send(
+        page,
+        text(tmp_path, "监测.csv", head + f"{one},2026-08-01 08:00,0.35,\n没有此站,2026-08-01 08:00,1,\n"),
+    )
+    looked = page.locator(".step-look")
+    expect(looked.get_by_label("图层", exact=True)).to_have_value("reading")
+    expect(looked.locator(".readings")).to_contain_text("氨氮")
+    expect(looked).to_contain_text("没有此站")
+    looked.get_by_role("button", name="下一步：字段").click()
+    fields = page.locator(".step-fields")
+    expect(fields.get_by_label("“氨氮(mg/L)”对应的字段")).to_have_value("nh3_n")
+    fields.get_by_role("button", name="读取并质检").click()
+    expect(page.locator(".which .tag")).to_have_text("未通过", timeout=WORKED_WITHIN_MS)
+    checked = page.locator(".step-check")
+    expect(checked.locator(".rules")).to_contain_text("站点不在监测站图层中")
+    checked.get_by_label(re.compile("舍弃")).check()
+    checked.get_by_role("button", name="按新选择重新读取").click()
+    staged(page)
+    assert "nh3_n" not in newest(visitor, one), "nothing is written before it is published"
+    checked.get_by_role("button", name="下一步：差异").click()
+    difference = page.locator(".step-difference")
+    expect(difference.get_by_role("radio").filter(has_text="新增")).to_contain_text("1")
+    expect(difference.locator(".rows li").first).to_contain_text("0.35")
+    difference.get_by_role("button", name="下一步：发布").click()
+    expect(page.locator(".step-publish")).to_contain_text("不能回滚")
+    page.get_by_role("button", name="发布", exact=True).click()
+    expect(page.locator(".step-publish .done")).to_contain_text("新增 1 条", timeout=WORKED_WITHIN_MS)
+    assert newest(visitor, one)["nh3_n"] == 0.35
+    page.get_by_role("button", name="导入其他文件").last.click()
+    rows = f"{one},2026-08-01 08:00,0.5,\n{two},2026-08-01 08:00,0.2,\n"
+    send(page, text(tmp_path, "监测二.csv", head + rows))
+    page.get_by_role("button", name="下一步：字段").click()
+    page.get_by_role("button", name="读取并质检").click()
+    staged(page)
+    checked.get_by_role("button", name="下一步：差异").click()
+    expect(difference).to_contain_text("1 个已有的值将被替换")
+    difference.get_by_role("radio").filter(has_text="替换").click()
+    expect(difference.locator(".rows ins")).to_have_text("0.5")
+    visitor.wait_until_still()

@@ -24,11 +24,12 @@ from psycopg import sql
 from importers.run import import_files
 from importers.worker import read_run
 from layers.access import Viewer
+from layers.brought import stages_of
 from layers.catalogue import get_layer
 from layers.db import Database, wait_until_ready
 from layers.errors import Unavailable
 from layers.import_runs import Run, get_run
-from layers.staged_runs import publish_run, queue_run, stages_of
+from layers.staged_runs import publish_run, queue_run
 from layers.uploads import append, start_upload
 from onemap import worker
 from onemap.cluster import Cluster

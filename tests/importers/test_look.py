@@ -162,12 +162,14 @@ async def test_tables_of_one_file_are_told_apart_and_one_may_be_left_out(
     assert reports[0].unmapped == ("网格名称",)
 
 
-async def test_readings_are_seen_and_said_to_be_for_the_command_line(
+async def test_readings_are_seen_with_the_stations_that_are_not_there(
     database: Database, tmp_path: Path
 ) -> None:
     path = text(tmp_path, "空气.csv", "站点编码,监测时间,PM2.5,SO2\nA1,2025-01-01 00:00,35,10\n")
     seen = await table(database, path)
-    assert (seen["kind"], rules(seen)) == ("readings", ["readings"])
+    assert (seen["kind"], rules(seen)) == ("readings", ["reading.no_station"])
+    assert (seen["readings"]["stations"], seen["readings"]["strange"]) == (0, ["A1"])
+    assert [column["field"] for column in seen["columns"]] == ["station_code", "observed_at", "pm2_5", "so2"]
 
 
 async def test_a_city_local_system_keeps_its_name(database: Database, tmp_path: Path) -> None:

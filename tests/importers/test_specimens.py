@@ -22,9 +22,10 @@ from importers.rules import RULES
 from importers.run import import_files
 from importers.worker import work_on_imports
 from layers.access import Viewer
+from layers.brought import stages_of
 from layers.db import Database
 from layers.import_runs import Run, get_run
-from layers.staged_runs import discard_run, publish_run, queue_run, stages_of
+from layers.staged_runs import discard_run, publish_run, queue_run
 from layers.uploads import append, start_upload
 from tests.importers.published import left_behind, rows_of, state_of
 from tests.importers.specimens import text

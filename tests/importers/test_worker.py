@@ -17,6 +17,7 @@ from sqlalchemy import text as sql
 from importers.run import import_files
 from importers.worker import read_run, work_on_imports
 from layers.access import Viewer
+from layers.brought import stages_of
 from layers.db import Database
 from layers.errors import BadRequest, Conflict, NotAllowed, NotFound, TooMuch
 from layers.import_runs import Run, ask_to_cancel, create_run, get_run
@@ -29,7 +30,6 @@ from layers.staged_runs import (
     publish_run,
     queue_again,
     revive,
-    stages_of,
 )
 from layers.uploads import append, checked_name, get_upload, start_upload, sweep_uploads
 from tests.importers.published import left_behind, rows_of, state_of

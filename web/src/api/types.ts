@@ -259,8 +259,27 @@ export interface ImportOptions {
   tables?: Record<string, TableOptions>
 }
 
+export interface MeasuredIndicator {
+  indicator: string
+  title: Title
+  unit: string
+  count?: number
+  low?: number
+  high?: number
+}
+
+/** What readings are about. */
+export interface ReadingsSpan {
+  stations: number
+  first: string | null
+  last: string | null
+  indicators: MeasuredIndicator[]
+}
+
 export interface StagedLayer {
+  /** `reading` for readings, which are no layer and have no versions. */
   layer: string
+  kind: 'rows' | 'readings'
   title: Title
   rows: number
   /** The version it was compared with. */
@@ -270,6 +289,7 @@ export interface StagedLayer {
   removed: number
   unchanged: number
   boxes: Bounds[]
+  readings: ReadingsSpan | null
 }
 
 export interface ImportRun {
@@ -288,6 +308,8 @@ export interface ImportRun {
   revision: number
   layers: StagedLayer[]
   versions: Record<string, number>
+  /** The readings that were written. */
+  stored: (ReadingsSpan & { added: number; changed: number; unchanged: number }) | null
   fault: (Title & { file?: string; found?: string; expected?: string }) | null
   reports: ImportReport[]
 }
@@ -428,7 +450,7 @@ export interface LookedTable {
   layer: {
     id: string
     title: Title
-    geometry_type: GeometryType
+    geometry_type: GeometryType | null
     is_new: boolean
     version: number
     evidence: Title
@@ -440,6 +462,7 @@ export interface LookedTable {
   columns: LookedColumn[]
   fields: LookedField[]
   lacking: string[]
+  readings: (ReadingsSpan & { form: 'long' | 'wide'; strange: string[] }) | null
   preview: GeoJSON.FeatureCollection | null
   bounds: Bounds | null
   troubles: (Title & { rule: string; stops: boolean })[]

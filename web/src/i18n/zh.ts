@@ -217,7 +217,7 @@ export const zh = {
   importExpected: '应为',
   importDrop: '把文件拖到这里',
   importChoose: '选择文件',
-  importKinds: 'Shapefile（.shp/.shx/.dbf/.prj 一起选，或打成 .zip）、GeoPackage、GeoJSON、FlatGeobuf、KML、DXF、CSV、Excel 等；文字编码和坐标系会自动识别',
+  importKinds: 'Shapefile（.shp/.shx/.dbf/.prj 一起选，或打成 .zip）、GeoPackage、GeoJSON、FlatGeobuf、KML、DXF、CSV、Excel 等，监测数据表也可以；文字编码和坐标系会自动识别',
   importRecent: '最近的导入',
   importSending: '正在上传…',
   importBroken: '连接中断，恢复后自动续传…',
@@ -335,6 +335,19 @@ export const zh = {
   importPublished: '已发布',
   importNothingNew: '与现有版本一致，没有产生新版本',
   importShow: '在地图上查看',
+  importReadings: '监测数据',
+  importStations: '监测站',
+  importSpan: '时间',
+  importValue: '监测值',
+  importReadingsCount: '{n} 条',
+  importReadingsStay: '已有的监测数据保留；同站同指标同一时刻以新值为准',
+  importDrawnStations: '地图上为有数据的 {n} 个监测站',
+  importAgainstReadings: '与已有的监测数据比较',
+  importReplaced: '替换',
+  importWillReplace: '发布后 {n} 个已有的值将被替换，旧值不再保留',
+  importStored: '新增 {added} 条，替换 {changed} 条',
+  importNoWayBack: '监测数据没有版本，写入后不能回滚',
+  importWritten: '已写入',
 } as const
 
 export type Messages = Record<keyof typeof zh, string>

@@ -4,6 +4,9 @@ import type { ImportOptions, Layer, LookedTable, TableOptions, Whereabouts } fro
 /** Fields that are no fields: which column holds the place. */
 export const PLACES = ['@x', '@y', '@wkt'] as const
 
+/** What stands in the place of a layer's id for readings. */
+export const READINGS = 'reading'
+
 /** A way to place rows as one value of a list. */
 export function placeValue(place: Pick<Whereabouts, 'crs' | 'frame' | 'swapped'>): string {
   return [place.crs, place.frame ?? '', place.swapped ? 'swapped' : ''].join('|')

@@ -255,6 +255,7 @@ export async function publish(note: string): Promise<void> {
 /** The new versions come onto the map. */
 function showPublished(now: ImportRun): void {
   Object.keys(now.versions).forEach((id) => visible.add(id))
+  if (now.stored) visible.add('station')
   lookForVersions()
   tell(t('importPublished'), 'good')
 }
