@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from statistics import quantiles
 from time import perf_counter
 from typing import cast
@@ -30,14 +31,36 @@ class Load:
     def percentile_ms(self, hundredth: int) -> float:
         return quantiles(self.waits_s, n=100)[hundredth - 1] * 1000
 
+    def told(self) -> str:
+        """The waits in a line."""
+        p50, p95, p99 = (self.percentile_ms(hundredth) for hundredth in (50, 95, 99))
+        return f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} ms"
+
 
 def ask(port: int, paths: Sequence[str], *, connections: int, rounds: int = 1) -> Load:
     """Asks for `paths`, `rounds` times, over `connections` kept open; each connection takes the next path."""
+    return uvloop.run(asked_by(port, paths, connections=connections, rounds=rounds))
+
+
+async def asked_by(port: int, paths: Sequence[str], *, connections: int, rounds: int = 1) -> Load:
+    """`ask`, in an event loop that runs already."""
     wanted = [
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n".encode("ascii")
         for path in paths
     ]
-    return uvloop.run(_ask(port, wanted * rounds, connections))
+    return await _ask(port, wanted * rounds, connections)
+
+
+def fetch(port: int, paths: Sequence[str]) -> dict[str, bytes]:
+    """The bodies as they travel (gzip), by path; without those that are empty."""
+    connection = HTTPConnection("127.0.0.1", port)
+    found = {}
+    for path in paths:
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        if body := connection.getresponse().read():
+            found[path] = body
+    connection.close()
+    return found
 
 
 async def _ask(port: int, wanted: list[bytes], connections: int) -> Load:
@@ -65,6 +88,7 @@ class _Connection(asyncio.Protocol):
         self._load = load
         self._missing = -1
         self._head = b""
+        self._is_chunked = False
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,21 +107,45 @@ class _Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_chunked:
+            self._chunks(data)
+            return
         if self._missing < 0:
             self._head += data
             end = self._head.find(b"\r\n\r\n")
             if end < 0:
                 return
             head, data, self._head = self._head[:end].lower(), self._head[end + 4 :], b""
-            self._missing = int(_header(head, b"content-length") or 0)
-            self._load.body_bytes += self._missing
             self._load.statuses[int(head[9:12])] += 1
             self._load.cache[_header(head, b"x-onemap-cache").decode()] += 1
+            if _header(head, b"transfer-encoding") == b"chunked":
+                self._is_chunked = True
+                self._chunks(data)
+                return
+            self._missing = int(_header(head, b"content-length") or 0)
+            self._load.body_bytes += self._missing
         self._missing -= len(data)
         if self._missing <= 0:
             self._missing = -1
-            self._load.waits_s.append(perf_counter() - self._sent)
-            self.next()
+            self._answered()
+
+    def _chunks(self, data: bytes) -> None:
+        """What comes in chunks (RFC 9112 §7.1), without trailers; `_head` holds what is not read yet."""
+        self._head += data
+        while (end := self._head.find(b"\r\n")) >= 0:
+            size = int(self._head[:end].partition(b";")[0], 16)
+            if len(self._head) < end + size + 4:
+                return
+            self._head = self._head[end + size + 4 :]
+            self._load.body_bytes += size
+            if size == 0:
+                self._is_chunked = False
+                self._answered()
+                return
+
+    def _answered(self) -> None:
+        self._load.waits_s.append(perf_counter() - self._sent)
+        self.next()
 
 
 def _header(head: bytes, name: bytes) -> bytes:

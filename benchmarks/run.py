@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import imports, locate, tiles
+from benchmarks import changed, imports, locate, tiles
 from benchmarks.report import show
+from benchmarks.tile_list import ZOOMS
+from layers.catalogue import get_layer, register, set_access
 from layers.db import Database
 from layers.errors import BadRequest
 from onemap.cluster import Cluster
@@ -20,10 +24,10 @@ from sample_data.make import make_city
 SUBJECTS = ("locate", "tiles", "import")
 
 
-def run(only: Sequence[str], scale: float, counts: Mapping[str, int]) -> None:
+def run(only: Sequence[str], scale: float, counts: Mapping[str, int], tile_list: Path | None = None) -> None:
     """Measures the chosen subjects (all by default) on a city of `scale`, in a cluster of its own.
 
-    `counts` overrides what the scale gives, by layer.
+    `counts` overrides what the scale gives, by layer. `tile_list`: a file for the list of tiles, as JSON.
     """
     for subject in only:
         if subject not in SUBJECTS:
@@ -38,13 +42,18 @@ def run(only: Sequence[str], scale: float, counts: Mapping[str, int]) -> None:
         with step("启动基准用 PostGIS", "starting a PostGIS for the benchmark"):
             cluster.ensure_running()
         try:
-            _measure(cluster, Path(folder) / "city", chosen, scale, counts)
+            _measure(cluster, Path(folder) / "city", chosen, scale, counts, tile_list)
         finally:
             cluster.stop()
 
 
 def _measure(
-    cluster: Cluster, city: Path, chosen: Sequence[str], scale: float, counts: Mapping[str, int]
+    cluster: Cluster,
+    city: Path,
+    chosen: Sequence[str],
+    scale: float,
+    counts: Mapping[str, int],
+    tile_list: Path | None,
 ) -> None:
     url = cluster.url
     asyncio.run(migrate(url))
@@ -60,9 +69,18 @@ def _measure(
         show(say("导入", "import"), imports.run(url, cluster.data, city))
     if "tiles" in chosen:
         asyncio.run(_load(url, city))
-        show(say("瓦片", "tiles"), tiles.run(url))
+        squares = tiles.squares_of(url)
+        show(say("瓦片", "tiles"), tiles.run(url, squares))
+        show(say("发布之后", "after a publication"), changed.run(url, squares))
+        if tile_list is not None:
+            tile_list.write_text(json.dumps([square.place for square in squares]))
 
 
 async def _load(url: str, city: Path) -> None:
     async with Database(url) as database:
+        for name in tiles.LAYERS:
+            # Pipes are for people who log in, and a layer may begin further in than the list of tiles does.
+            layer = await get_layer(database, name)
+            await register(database, replace(layer, min_zoom=min(layer.min_zoom, ZOOMS[0])))
+            await set_access(database, name, "public")
         await load_city(database, city)

@@ -132,11 +132,14 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="locate, tiles or import. 只测一部分。")] = None,
     scale: Annotated[float, typer.Option(min=0.001, max=2.0, help="Size of the city. 规模。")] = 0.02,
     count: Annotated[list[str] | None, typer.Option(help=_COUNT_HELP)] = None,
+    tile_list: Annotated[
+        Path | None, typer.Option(help="Write the list of tiles asked for (JSON). 写出所请求瓦片的清单。")
+    ] = None,
 ) -> None:
     """Print speeds as ratios to named peers and floors. 性能基准。"""
     from benchmarks.run import run
 
-    run(only or [], scale, _counts(count or []))
+    run(only or [], scale, _counts(count or []), tile_list)
 
 
 @db.command("start")
