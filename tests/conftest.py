@@ -50,14 +50,14 @@ def template_database(server_url: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Address of a database of this test's own, cloned from the template."""
-    with _clone(server_url, template_database) as url:
+    with cloned(server_url, template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(server_url: str, template_database: str) -> Iterator[str]:
     """Address of a database that the tests of one module share; for tests that only read."""
-    with _clone(server_url, template_database) as url:
+    with cloned(server_url, template_database) as url:
         yield url
 
 
@@ -69,7 +69,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @contextmanager
-def _clone(server_url: str, template: str) -> Iterator[str]:
+def cloned(server_url: str, template: str) -> Iterator[str]:
+    """Address of a clone of the database `template`, dropped at the end."""
     name = f"onemap_test_{secrets.token_hex(6)}"
     _execute(
         server_url,

@@ -251,9 +251,7 @@ def _drawn(
     stored = source.c[GEOMETRY_COLUMNS.get(frame, "_moved")]
     if isinstance(band, int):
         counts = [source.c._count, source.c._left_out]
-    shape: ColumnElement[Any] = func.ST_AsMVTGeom(
-        stored, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType()
-    )
+    shape = _in_units(scope.layer, stored, frame)
     if band == "without specks" and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
     if band == "without specks" and where is not None:
@@ -277,6 +275,28 @@ def _drawn(
         .offset(literal_column("0"))
         .subquery("drawn")
     )
+
+
+def _in_units(layer: Layer, stored: ColumnElement[Any], frame: Frame) -> ColumnElement[Any]:
+    """The shape in the tile's units, cut at the margin; null where nothing is left of it."""
+
+    def cut(shape: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.ST_AsMVTGeom(shape, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType())
+
+    if layer.geometry_type not in ("MultiLineString", "Geometry"):
+        return cut(stored)
+    # There and back again: of a line of which three vertices are left, the last where the first is, PostGIS
+    # (3.3) leaves nothing, however long it is. It looks like the way to its far end.
+    start = func.ST_StartPoint(func.ST_GeometryN(stored, literal_column("1")), type_=NullType())
+    way = func.ST_LongestLine(start, stored, type_=NullType())
+    one: ColumnElement[int] = literal_column("1")
+    is_way = and_(
+        func.ST_Dimension(stored) == one,
+        func.ST_NumGeometries(stored) == one,
+        func.ST_Length(way, type_=Double()) > _place("speck"),
+        func.ST_HausdorffDistance(way, stored, type_=Double()) < _place("speck"),
+    )
+    return func.coalesce(cut(stored), case((is_way, cut(way))), type_=NullType())
 
 
 def _of_the_users_table(scope: Scope, names: Sequence[str], where: FilterExpression | None) -> Subquery:
