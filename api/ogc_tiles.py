@@ -22,7 +22,7 @@ from gis.matrix_sets import MATRIX_SETS
 from gis.own_matrix_sets import AnyMatrixSet, MatrixSets
 from layers.access import Scope
 from layers.model import BoundingBox, Layer
-from tiles.statement import tile_fields
+from layers.tile_fields import tile_fields
 
 CONFORMS_TO = (
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",

@@ -27,8 +27,8 @@ from layers.function_arguments import read_given
 from layers.model import BoundingBox, Field, Layer, RasterFile, Text
 from layers.moments import AsOf
 from layers.rasters import raster_scope
+from layers.tile_fields import tile_fields
 from tiles.raster_look import Format, read_look
-from tiles.statement import tile_fields
 
 router = APIRouter(tags=["tiles"])
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import changed, imports, locate, tiles
+from benchmarks import changed, imports, locate, tiles, weight
 from benchmarks.report import show
 from benchmarks.tile_list import ZOOMS
 from layers.catalogue import get_layer, register, set_access
@@ -21,7 +21,7 @@ from onemap.serve import migrate
 from onemap.terminal import Bars, say, step
 from sample_data.make import make_city
 
-SUBJECTS = ("locate", "tiles", "import")
+SUBJECTS = ("locate", "tiles", "weight", "import")
 
 
 def run(only: Sequence[str], scale: float, counts: Mapping[str, int], tile_list: Path | None = None) -> None:
@@ -59,21 +59,24 @@ def _measure(
     asyncio.run(migrate(url))
     if "locate" in chosen:
         show(say("定位", "locate"), locate.run(url))
-    if not {"tiles", "import"} & set(chosen):
+    if not {"tiles", "weight", "import"} & set(chosen):
         return
-    if "tiles" not in chosen:
+    if not {"tiles", "weight"} & set(chosen):
         counts = {"component": 1_000, "pipe_line": 1_000, **counts}  # not looked at
     with Bars() as bars:
         make_city(city, scale=scale, progress=bars, counts=counts)
     if "import" in chosen:
         show(say("导入", "import"), imports.run(url, cluster.data, city))
-    if "tiles" in chosen:
+    if {"tiles", "weight"} & set(chosen):
         asyncio.run(_load(url, city))
+    if "tiles" in chosen:
         squares = tiles.squares_of(url)
         show(say("瓦片", "tiles"), tiles.run(url, squares))
         show(say("发布之后", "after a publication"), changed.run(url, squares))
         if tile_list is not None:
             tile_list.write_text(json.dumps([square.place for square in squares]))
+    if "weight" in chosen:
+        show(say("瓦片大小", "weight of tiles"), weight.run(url))
 
 
 async def _load(url: str, city: Path) -> None:

@@ -35,7 +35,7 @@ from layers.access import ANONYMOUS, Scope, scope_for
 from layers.catalogue import list_layers
 from layers.db import Database
 from layers.model import Layer
-from tiles.statement import tile_fields
+from layers.tile_fields import tile_fields
 
 LAYERS = ("building", "component", "pipe_line")
 """The heavy ones; those of them that everybody may see."""

@@ -108,7 +108,12 @@ async def register(db: Database, layer: Layer) -> Layer:
             _refuse_changed_types(standing, layer)
             if _says_the_same(standing, layer):
                 return standing
-        described = {"description": to_json(layer), "theme": layer.theme, "owner": layer.owner}
+        described: dict[str, Any] = {
+            "description": to_json(layer), "theme": layer.theme, "owner": layer.owner,
+        }  # fmt: skip
+        if standing is not None and standing.version > 0 and layer.min_zoom < standing.min_zoom:
+            # Zooms that its lighter copy was not made for: whoever finishes layers makes it anew.
+            described["unfinished"] = sorted({*standing.unfinished, "copy"})
         await connection.execute(
             insert(schema.layer)
             .values(id=layer.id, access=layer.access, **described)

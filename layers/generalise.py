@@ -8,7 +8,7 @@ many nearby nothing stands for.
 - Areas: the largest of a tile one by one, down to 4 pixels, their corners on a grid of half a pixel, so
   that neighbours still meet; the others of a cell together become one square of the same area.
 - Lines: simplified by half a pixel; where there are too many in a tile, the greatest by
-  `Layer.importance_field`, then by length.
+  `Layer.importance_field`, then by length, of each district in proportion to what it has there.
 
 Rows of different districts are never drawn as one, so that a viewer of one district sees exactly its own.
 """
@@ -54,13 +54,21 @@ from layers.errors import OneMapError
 from layers.model import Layer, Version
 from layers.schema import ROWS_SCHEMA
 from layers.tables import SRID, far_table, rows_table
+from layers.tile_fields import fields_of_tiles
 from layers.touched import MOST_ROWS, Boxes
 
 TILE_FEATURES = 8_000
-"""With fewer, a tile is drawn from the rows themselves: 8,000 points or small areas, with the attributes a
-style needs, are 400 kB (measured: 46 bytes a component, 53 a building)."""
 TILE_VERTICES = 80_000
-"""The same for shapes of many vertices (2 to 3 bytes each)."""
+TILE_BYTES = 300_000
+"""With fewer of all three, a tile is drawn from the rows themselves. Bytes are what a tile would weigh,
+from what the fields that travel hold (measured: 46 bytes a component, 59 a building, 52 a pipe)."""
+FEATURE_BYTES = 14
+"""Of a feature without attributes and vertices: its id, its type, lengths."""
+VERTEX_BYTES = 3
+VALUE_BYTES = 4
+"""Of a value beside its text: how it is kept in the tile's list of values."""
+SAMPLED_EACH = 97
+"""Every so manieth row is looked at to know how long its values are and how seldom the same."""
 NEAREST_ZOOM = 16
 """The last zoom that may have a copy: its tiles are 500 m wide here."""
 
@@ -204,9 +212,30 @@ async def _densest(connection: AsyncConnection, layer: Layer) -> int | None:
         .group_by(zooms.c.z, func.floor(fine.c.x / apart), func.floor(fine.c.y / apart))
         .subquery("tiles")
     )
-    crowded = (tiles.c.features > TILE_FEATURES) | (tiles.c.vertices > TILE_VERTICES)
+    weight = tiles.c.features * await _feature_bytes(connection, layer) + tiles.c.vertices * VERTEX_BYTES
+    crowded = (tiles.c.features > TILE_FEATURES) | (tiles.c.vertices > TILE_VERTICES) | (weight > TILE_BYTES)
     found = await connection.scalar(select(func.max(tiles.c.z)).where(crowded))
     return None if found is None else int(found)
+
+
+async def _feature_bytes(connection: AsyncConnection, layer: Layer) -> float:
+    """What a row weighs in a tile without its vertices: a reference each field, and new values."""
+    rows = rows_table(layer)
+    fields = fields_of_tiles(layer)
+    if not fields:
+        return FEATURE_BYTES
+    columns = []
+    for field in fields:
+        column = rows.c[field.name]
+        length = func.octet_length(cast(column, Text))
+        columns += [func.count(column), func.count(func.distinct(column)), func.coalesce(func.avg(length), 0)]
+    sampled = rows.c._fid % literal_column(str(SAMPLED_EACH)) == 0
+    total, *found = (await connection.execute(select(func.count(), *columns).where(sampled))).one()
+    weight = float(FEATURE_BYTES)
+    for filled, different, length_bytes in zip(found[0::3], found[1::3], found[2::3], strict=True):
+        new = different * (float(length_bytes) + VALUE_BYTES)
+        weight += (2 * filled + new) / max(total, 1)
+    return weight
 
 
 def _rows(layer: Layer) -> FromClause:
@@ -313,14 +342,16 @@ def _lines(source: FromClause, z: int) -> list[Select[Any]]:
         source,
         func.row_number().over(partition_by=tile, order_by=importance).label("rank"),
         func.count().over(partition_by=tile).label("members"),
+        func.count().over(partition_by=tile[:2]).label("everyone"),
         func.sum(source.c._left_out).over(partition_by=tile).label("before"),
     ).subquery("ranked")
-    left_out = case(
-        (ranked.c.rank == 1, ranked.c.before + func.greatest(ranked.c.members - TILE_LINES, 0)), else_=0
-    )
+    # At least one, so that what a district lacks is told somewhere.
+    share: ColumnElement[float] = func.ceil(TILE_LINES * ranked.c.members / (ranked.c.everyone * 1.0))
+    room = case((ranked.c.everyone <= TILE_LINES, ranked.c.members), else_=cast(share, BigInteger))
+    left_out = case((ranked.c.rank == 1, ranked.c.before + ranked.c.members - room), else_=0)
     simpler = func.ST_Simplify(ranked.c._shape, side / TILE_PIXELS * SNAP_PIXELS, True)
     columns = (left_out, ranked.c._district, ranked.c._weight, simpler)
-    kept = ranked.c.rank <= TILE_LINES
+    kept = ranked.c.rank <= room
     return [select(_zoom(z), ranked.c._fid, ranked.c._count, *columns).where(kept)]
 
 

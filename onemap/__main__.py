@@ -127,9 +127,12 @@ def doctor(context: typer.Context) -> None:
         raise SystemExit(1)
 
 
+_ONLY_HELP = "locate, tiles, weight or import. 只测一部分。"
+
+
 @app.command()
 def bench(
-    only: Annotated[list[str] | None, typer.Option(help="locate, tiles or import. 只测一部分。")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=_ONLY_HELP)] = None,
     scale: Annotated[float, typer.Option(min=0.001, max=2.0, help="Size of the city. 规模。")] = 0.02,
     count: Annotated[list[str] | None, typer.Option(help=_COUNT_HELP)] = None,
     tile_list: Annotated[

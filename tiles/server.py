@@ -15,6 +15,7 @@ from inspect import getsource
 from gis.matrix_sets import WEB_MERCATOR_QUAD
 from gis.squares import Tile
 from layers import generalise, rows
+from layers import tile_fields as travelling
 from layers.access import Scope
 from layers.catalogue import Catalogue
 from layers.cql2 import FilterExpression
@@ -24,10 +25,11 @@ from layers.errors import BadRequest, RelationChanged, TooMuch
 from layers.function_arguments import Given, read_arguments
 from layers.model import Layer
 from layers.relation_state import blaming
+from layers.tile_fields import tile_fields
 from tiles import statement as drawing
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, mercator_square
-from tiles.statement import Band, DrawStatement, band_of, compose, tile_fields
+from tiles.statement import Band, DrawStatement, band_of, compose
 from tiles.store import Stamp, TileStore
 
 MAX_LAYERS = 16
@@ -155,7 +157,7 @@ def filtered(selection: Selection, where: FilterExpression) -> Selection:
 @cache
 def _drawing_code() -> str:
     """Names the code that draws: after an upgrade that draws otherwise, tiles on disk are drawn anew."""
-    sources = (drawing, generalise, rows)
+    sources = (drawing, generalise, rows, travelling)
     told = blake2b(digest_size=8)
     for module in sources:
         told.update(getsource(module).encode())

@@ -44,6 +44,7 @@ from layers.db import for_driver
 from layers.function_arguments import Given
 from layers.model import Field, Layer, SquareArgument
 from layers.rows import called_rows, generalised_rows, meets_box_of, rows
+from layers.tile_fields import far_fields, tile_fields
 from tiles.square import EXTENT, MARGIN, STORED, Frame, Square
 
 EXACT_FROM_ZOOM = 14
@@ -54,11 +55,6 @@ SPECK_UNITS = 2.0
 
 Band = Literal["exact", "without specks"] | int
 """How a layer is drawn at some zooms; a number: from the copy for this zoom."""
-
-STRANGER_FIELDS = 8
-"""How many fields of a layer that marks none for tiles travel in them."""
-SHORT_TEXT = 64
-"""Characters; a text field known to be longer is not for tiles unless it says so."""
 
 _EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
 _MARGIN: ColumnElement[int] = literal_column(str(MARGIN))
@@ -111,7 +107,9 @@ def band_of(scope: Scope, zoom: int, *, is_filtered: bool = False) -> Band | Non
     # The copy is made of the rows as they stand now; an older version is drawn from its rows.
     if layer.generalised is not None and scope.is_current and not is_filtered:
         first, last = layer.generalised
-        if first <= zoom <= last:
+        if zoom < first:
+            return None  # the description was changed to begin here, and the copy is still to be made
+        if zoom <= last:
             return zoom
     return "exact" if zoom >= EXACT_FROM_ZOOM else "without specks"
 
@@ -141,35 +139,16 @@ def compose(
     )
 
 
-def tile_fields(scope: Scope) -> tuple[Field, ...]:
-    """The fields that travel in tiles: the key, then those marked for it, as far as the scope lets them out.
-
-    A layer that marks none (a stranger's) gives its name field and its first short ones.
-    """
-    layer = scope.layer
-    allowed = [f for f in layer.fields if f.name in scope.fields]
-    marked = [f for f in allowed if f.in_tiles]
-    if not any(f.in_tiles for f in layer.fields):
-        short = [f for f in allowed if f.name != layer.key and _is_short(f)]
-        short.sort(key=lambda f: f.name != layer.name_field)
-        marked = short[:STRANGER_FIELDS]
-    key = [f for f in allowed if f.name == layer.key and f not in marked]
-    return (*key, *marked)
-
-
-def _is_short(field: Field) -> bool:
-    return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
-
-
 def _part(
     scope: Scope, band: Band, frame: Frame, where: FilterExpression | None, given: Given
 ) -> Select[Any]:
     """One row: the layer's part of the tile (no bytes if nothing was drawn), rows left out, rows merged."""
-    fields = tile_fields(scope)
+    is_far = isinstance(band, int)
+    fields = far_fields(scope) if is_far else tile_fields(scope)
     drawn = _drawn(scope, fields, band, frame, where, given)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
-    names = ["_fid", *(["_key"] if scope.layer.key is None else []), *(f.name for f in fields)]
+    names = ["_fid", *(["_key"] if scope.layer.key is None and not is_far else []), *(f.name for f in fields)]
     if _has_areas(scope.layer):
         names.append("_label")
     attributes: list[ColumnElement[Any]] = [drawn.c[name] for name in names]
@@ -189,12 +168,9 @@ def _part(
 
 
 def _of_one_or_many(layer: Layer, drawn: Subquery, names: Sequence[str]) -> list[ColumnElement[Any]]:
-    """The attributes in the lighter copy: `_count` where a feature stands for several rows.
-
-    An area that was merged from several has the name and key of none.
-    """
+    """The attributes in the lighter copy: `_count` where one stands for several rows, then without a name."""
     is_one = drawn.c._count == literal_column("1")
-    nameless = {"_key", "_label", layer.key, layer.name_field} if _has_areas(layer) else set()
+    nameless = {"_label", layer.name_field}
     attributes = [
         case((is_one, drawn.c[name])).label(name) if name in nameless else drawn.c[name] for name in names
     ]

@@ -16,9 +16,9 @@ from api.settings import ApiSettings
 from layers.access import SYSTEM, scope_for
 from layers.catalogue import list_layers
 from layers.db import Database
+from layers.tile_fields import tile_fields
 from tests.api.conftest import City, client_of
 from tests.themes.test_glyphs import make_font, read
-from tiles.statement import tile_fields
 
 WEB = Path(__file__).parents[2] / "web"
 THEMES = ("all", "base", "grid", "pipe", "building", "ecology", "other")

@@ -15,11 +15,12 @@ from gis.matrix_sets import CGCS2000_QUAD
 from gis.squares import Tile, bounds_3857, tile_at, tiles_over
 from layers import generalise
 from layers.access import ANONYMOUS, SYSTEM, Scope, Viewer, scope_for
-from layers.catalogue import Catalogue
+from layers.catalogue import Catalogue, get_layer, register
 from layers.db import Database
+from layers.finish import finish_what_waits
 from layers.model import BoundingBox, Layer
 from layers.publish import Batch
-from layers.rows import rows
+from layers.rows import generalised_rows, rows
 from tests.tiles.town import DISTRICTS, MIDDLE, pipe_layer, pipes, plot_layer, put, shop_layer, shops
 from tiles.cache import EncodedTile
 from tiles.server import TileServer, select_scopes
@@ -118,13 +119,78 @@ async def test_a_limited_viewer_sees_and_counts_its_district_only(database: Data
     async with Catalogue(database) as catalogue:
         tile = await TileServer(database, catalogue).tile([own], Tile(5, *tile_at(MIDDLE, 31.74, 5)[1:]))
     assert stood_for(tile, "shop") == await count_of(database, own)
-    assert {f["properties"]["code"] for f in features(tile, "shop")} <= await codes(database, own)
+    assert {f["id"] for f in features(tile, "shop")} <= await fids(database, own)
 
 
-async def codes(database: Database, scope: Scope) -> set[str]:
-    source = rows(scope, fields=["code"]).subquery()
+async def fids(database: Database, scope: Scope) -> set[int]:
+    source = rows(scope, fields=[]).subquery()
     async with database.connect() as connection:
-        return set((await connection.execute(select(source.c.code))).scalars())
+        return set((await connection.execute(select(source.c._fid))).scalars())
+
+
+async def test_one_of_a_crowd_has_no_key_and_what_stands_for_several_no_name(database: Database) -> None:
+    layer = await put(database, shop_layer(), shops(900))
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile(
+            [scope_for(ANONYMOUS, layer)], tile_at(MIDDLE, 31.74, 12)
+        )
+    drawn = [f["properties"] for f in features(tile, "shop")]
+    assert not any("code" in each for each in drawn)
+    assert not any("name" in each for each in drawn if "_count" in each)
+    assert any("name" in each for each in drawn)
+    assert all("is_open" in each for each in drawn)
+
+
+async def test_each_district_has_its_share_of_the_lines_there_is_room_for(database: Database) -> None:
+    layer = await put(database, pipe_layer(importance_field="diameter_mm"), pipes(400))
+    everyone, own = scope_for(SYSTEM, layer), scope_for(WEST, layer)
+    west, there = await count_of(database, own), await count_of(database, everyone)
+    assert there == 400
+    kept = [select(func.count()).select_from(generalised_rows(s, 4).subquery()) for s in (own, everyone)]
+    async with database.connect() as connection:
+        of_the_west, of_all = [await connection.scalar(statement) for statement in kept]
+    assert of_the_west == -(-40 * west // 400)
+    assert 40 <= (of_all or 0) <= 41
+
+
+async def test_few_rows_with_much_to_tell_are_a_crowd_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generalise, "SAMPLED_EACH", 1)
+    monkeypatch.setattr(generalise, "TILE_BYTES", 22_000)
+    talkative = shops(90)
+    talkative.columns["name"] = [f"{n:03d}" * 60 for n in range(90)]
+    layer = await put(database, shop_layer(), talkative)
+    assert layer.generalised is not None
+    brief = await put(database, shop_layer(id="brief"), shops(90))
+    assert brief.generalised is None
+
+
+async def test_a_stranger_tells_no_more_than_its_name_far_out(database: Database) -> None:
+    layer = await put(database, plot_layer(), estate(900))
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile(
+            [scope_for(ANONYMOUS, layer)], tile_at(MIDDLE, 31.732, 12)
+        )
+    told = {name for f in features(tile, "plot") for name in f["properties"]}
+    assert told <= {"地块%名称", "_label", "_count"}
+
+
+async def test_a_layer_that_is_to_begin_farther_out_waits_there_for_its_copy(database: Database) -> None:
+    await put(database, shop_layer(min_zoom=12), shops(900))
+    waiting = await register(database, shop_layer(min_zoom=9))
+    assert (waiting.generalised or (0, 0))[0] == 12
+    assert waiting.unfinished == ("copy",)
+    square = tile_at(MIDDLE, 31.74, 10)
+    async with Catalogue(database) as catalogue:
+        before = await TileServer(database, catalogue).tile([scope_for(ANONYMOUS, waiting)], square)
+    assert before.is_empty
+    assert await finish_what_waits(database) == 1
+    finished = await get_layer(database, "shop")
+    assert (finished.generalised or (0, 0))[0] == 9
+    async with Catalogue(database) as catalogue:
+        after = await TileServer(database, catalogue).tile([scope_for(ANONYMOUS, finished)], square)
+    assert stood_for(after, "shop") == 900
 
 
 async def test_small_areas_become_squares_of_the_same_area(database: Database) -> None:

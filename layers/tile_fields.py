@@ -1,0 +1,52 @@
+"""Which fields of a row travel in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layers.access import Scope
+from layers.model import Field, Layer
+
+STRANGER_FIELDS = 8
+"""How many fields of a layer that marks none for tiles travel in them."""
+SHORT_TEXT = 64
+"""Characters; a text field known to be longer is not for tiles unless it says so."""
+
+
+def tile_fields(scope: Scope) -> tuple[Field, ...]:
+    """The key, then the fields marked for tiles, as far as the scope lets them out.
+
+    A layer that marks none (a stranger's) gives its name field and its first short ones.
+    """
+    return _travelling(scope.layer, [f for f in scope.layer.fields if f.name in scope.fields])
+
+
+def fields_of_tiles(layer: Layer) -> tuple[Field, ...]:
+    """The same for those who may see every field."""
+    return _travelling(layer, layer.fields)
+
+
+def far_fields(scope: Scope) -> tuple[Field, ...]:
+    """What travels where a layer is drawn from its lighter copy: fields marked for tiles, without the key.
+
+    Nobody points at one of a crowd, and where the key was sent it took two fifths of such a tile; the
+    feature's id names the row all the same. Of a layer that marks no fields, its name only.
+    """
+    layer = scope.layer
+    if not any(f.in_tiles for f in layer.fields):
+        return tuple(f for f in tile_fields(scope) if f.name == layer.name_field)
+    return tuple(f for f in tile_fields(scope) if f.in_tiles)
+
+
+def _travelling(layer: Layer, allowed: Sequence[Field]) -> tuple[Field, ...]:
+    marked = [f for f in allowed if f.in_tiles]
+    if not any(f.in_tiles for f in layer.fields):
+        short = [f for f in allowed if f.name != layer.key and _is_short(f)]
+        short.sort(key=lambda f: f.name != layer.name_field)
+        marked = short[:STRANGER_FIELDS]
+    key = [f for f in allowed if f.name == layer.key and f not in marked]
+    return (*key, *marked)
+
+
+def _is_short(field: Field) -> bool:
+    return field.type != "text" or field.max_length is None or field.max_length <= SHORT_TEXT
