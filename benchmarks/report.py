@@ -63,5 +63,15 @@ def show_parts(title: str, seconds: Mapping[str, float], console: Console | None
     (console or Console(width=160)).print(table)
 
 
+def show_times(
+    title: str, measured: Sequence[tuple[str, float, float, int]], console: Console | None = None
+) -> None:
+    """Prints medians and worst of so many, in milliseconds."""
+    table = Table("what", "median ms", "worst ms", "runs", title=title)
+    for what, middle, worst, runs in measured:
+        table.add_row(what, _figure(middle), _figure(worst), str(runs))
+    (console or Console(width=160)).print(table)
+
+
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import changed, imports, locate, tiles, weight
-from benchmarks.report import show
+from benchmarks import changed, fresh, imports, locate, tiles, weight
+from benchmarks.report import show, show_times
 from benchmarks.tile_list import ZOOMS
 from layers.catalogue import get_layer, register, set_access
 from layers.db import Database
@@ -21,7 +21,9 @@ from onemap.serve import migrate
 from onemap.terminal import Bars, say, step
 from sample_data.make import make_city
 
-SUBJECTS = ("locate", "tiles", "weight", "import")
+SUBJECTS = ("locate", "tiles", "weight", "fresh", "import")
+_OF_A_CITY = {"tiles", "weight", "fresh"}
+"""They look at the whole sample city as it is served."""
 
 
 def run(only: Sequence[str], scale: float, counts: Mapping[str, int], tile_list: Path | None = None) -> None:
@@ -59,15 +61,15 @@ def _measure(
     asyncio.run(migrate(url))
     if "locate" in chosen:
         show(say("定位", "locate"), locate.run(url))
-    if not {"tiles", "weight", "import"} & set(chosen):
+    if not {*_OF_A_CITY, "import"} & set(chosen):
         return
-    if not {"tiles", "weight"} & set(chosen):
+    if not _OF_A_CITY & set(chosen):
         counts = {"component": 1_000, "pipe_line": 1_000, **counts}  # not looked at
     with Bars() as bars:
         make_city(city, scale=scale, progress=bars, counts=counts)
     if "import" in chosen:
         show(say("导入", "import"), imports.run(url, cluster.data, city))
-    if {"tiles", "weight"} & set(chosen):
+    if _OF_A_CITY & set(chosen):
         asyncio.run(_load(url, city))
     if "tiles" in chosen:
         squares = tiles.squares_of(url)
@@ -77,6 +79,8 @@ def _measure(
             tile_list.write_text(json.dumps([square.place for square in squares]))
     if "weight" in chosen:
         show(say("瓦片大小", "weight of tiles"), weight.run(url))
+    if "fresh" in chosen:
+        show_times(say("更新", "freshness"), fresh.told(fresh.run(url)))
 
 
 async def _load(url: str, city: Path) -> None:

@@ -127,7 +127,7 @@ def doctor(context: typer.Context) -> None:
         raise SystemExit(1)
 
 
-_ONLY_HELP = "locate, tiles, weight or import. 只测一部分。"
+_ONLY_HELP = "locate, tiles, weight, fresh or import. 只测一部分。"
 
 
 @app.command()

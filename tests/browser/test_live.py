@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 NEW_NAME = "改名后的楼"
 
 
-async def _rename(town: Town, name: str) -> int:
+async def rename(town: Town, name: str) -> int:
     """Publishes the town's building under another name; the layer's new version."""
     async with Database(town.database_url) as database:
         layer = await get_layer(database, "building")
@@ -51,7 +51,7 @@ def test_a_published_change_is_fetched_where_it_is_and_nowhere_else(
         page.expect_response(lambda got: ".mvt" in got.url, timeout=STILL_WITHIN_MS),
         ThreadPoolExecutor(1) as aside,  # an event loop runs in this thread already
     ):
-        version = aside.submit(asyncio.run, _rename(town, NEW_NAME)).result()
+        version = aside.submit(asyncio.run, rename(town, NEW_NAME)).result()
     visitor.wait_until_still()
     told = httpx.get(f"{town.url}/api/v1/layers/building/squares?since={version - 1}").json()
     changed = {tuple(square) for square in told["squares"]}
