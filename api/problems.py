@@ -59,6 +59,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
 OF_HTTP: Mapping[int, tuple[str, str]] = {
     400: ("请求体无法解析", "the body cannot be read"),
     404: ("没有这个地址", "there is nothing at this address"),
+    406: ("这里提供的格式不在 Accept 之中", "what is given here is not among what Accept takes"),
     405: ("这个地址不支持该方法", "this address does not take this method"),
 }
 

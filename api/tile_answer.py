@@ -119,6 +119,29 @@ def accepts_gzip(header: bytes) -> bool:
     return weights.get(b"gzip", weights.get(b"x-gzip", weights.get(b"*", 0.0))) > 0
 
 
+@lru_cache(maxsize=256)
+def accepts_tile(header: bytes) -> bool:
+    """Whether `Accept` allows a Mapbox Vector Tile (RFC 9110 §12.5.1), under any name it goes by.
+
+    >>> accepts_tile(b"*/*"), accepts_tile(b"application/vnd.maplibre-vector-tile")
+    (True, False)
+    >>> accepts_tile(b"application/vnd.maplibre-vector-tile, application/*;q=0.5"), accepts_tile(b"*/*;q=0")
+    (True, False)
+    """
+    weights: dict[bytes, float] = {}
+    for part in header.lower().split(b",")[:50]:
+        kind, *parameters = (piece.strip() for piece in part.split(b";"))
+        weight = next((each[2:] for each in parameters if each.startswith(b"q=")), b"1")
+        try:
+            weights[kind] = float(weight)
+        except ValueError:
+            weights[kind] = 0.0
+    named = [weights[name] for name in _NAMES if name in weights]
+    if named:
+        return max(named) > 0
+    return weights.get(b"application/*", weights.get(b"*/*", 0.0)) > 0
+
+
 def knows(if_none_match: bytes, etag: str) -> bool:
     """Whether `If-None-Match` names the tile, in either coding; compared weakly (RFC 9110 §13.1.2).
 
@@ -133,4 +156,5 @@ def knows(if_none_match: bytes, etag: str) -> bool:
 
 
 _MEDIA_TYPE = MEDIA_TYPE.encode()
+_NAMES = (_MEDIA_TYPE, b"application/x-protobuf", b"application/octet-stream")
 _GZIP = ((b"content-encoding", b"gzip"),)

@@ -17,8 +17,8 @@ from starlette.types import Scope as AsgiScope
 
 from api.context import Context, context_of
 from api.session import viewer_of_request
-from api.tile_address import is_tile_address, read_address
-from api.tile_answer import TileAnswer, tile_answer
+from api.tile_address import MEDIA_TYPE, is_tile_address, read_address
+from api.tile_answer import TileAnswer, accepts_tile, tile_answer
 from api.tile_selection import Chosen, addressed, narrowed
 from api.turns import client_name
 from layers.access import ANONYMOUS
@@ -43,8 +43,8 @@ def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
         return None
     if not path.startswith("/tiles/") or scope["method"] != "GET" or logger.isEnabledFor(logging.INFO):
         return None
-    for name, _ in scope["headers"]:
-        if name in _NOT_SIMPLE:
+    for name, value in scope["headers"]:
+        if name in _NOT_SIMPLE or (name == b"accept" and not accepts_tile(value)):
             return None
     try:
         asked = read_address(path, scope["query_string"], context.settings.matrix_sets)
@@ -83,6 +83,8 @@ class TilePath:
         if scope["method"] not in ("GET", "HEAD"):
             await answer_other_method(scope, send)
             return
+        if not all(accepts_tile(value) for name, value in scope["headers"] if name == b"accept"):
+            raise HTTPException(406, detail=f"a tile is {MEDIA_TYPE}")
         context = context_of(scope)
         asked = read_address(scope["path"], scope["query_string"], context.settings.matrix_sets)
         scope["state"]["route"] = asked.route

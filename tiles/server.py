@@ -27,6 +27,7 @@ from layers.model import Layer
 from layers.relation_state import blaming
 from layers.tile_fields import tile_fields
 from tiles import statement as drawing
+from tiles import thinning
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, mercator_square
 from tiles.statement import Band, DrawStatement, band_of, compose
@@ -157,7 +158,7 @@ def filtered(selection: Selection, where: FilterExpression) -> Selection:
 @cache
 def _drawing_code() -> str:
     """Names the code that draws: after an upgrade that draws otherwise, tiles on disk are drawn anew."""
-    sources = (drawing, generalise, rows, travelling)
+    sources = (drawing, thinning, generalise, rows, travelling)
     told = blake2b(digest_size=8)
     for module in sources:
         told.update(getsource(module).encode())

@@ -4,7 +4,8 @@ The text depends on the layers, their fields, the form of their limits and the b
 square, so that each connection of the drawing pool parses and plans it once.
 
 Far out a layer is drawn from its lighter copy, if it has one; else from its rows, where areas too small to
-be seen are left out and counted; from zoom 14 on whatever a tile's units can show is drawn.
+be seen are left out and counted, and of crowds a share is drawn (`tiles.thinning`); from zoom 14 on
+whatever a tile's units can show is drawn.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ from layers.function_arguments import Given
 from layers.model import Field, Layer, SquareArgument
 from layers.rows import called_rows, generalised_rows, meets_box_of, rows
 from layers.tile_fields import far_fields, tile_fields
+from tiles import thinning
 from tiles.square import EXTENT, MARGIN, STORED, Frame, Square
+from tiles.thinning import Thinned, is_among, is_unmeasured, thinned_at
 
 EXACT_FROM_ZOOM = 14
 MAX_FILTERED_FAR = 20_000
@@ -53,7 +56,7 @@ MAX_FILTERED_FAR = 20_000
 SPECK_UNITS = 2.0
 """An area less wide and less high than this is a speck: a quarter of a pixel where a tile shows 512."""
 
-Band = Literal["exact", "without specks"] | int
+Band = Literal["exact", "without specks"] | Thinned | int
 """How a layer is drawn at some zooms; a number: from the copy for this zoom."""
 
 _EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
@@ -111,7 +114,10 @@ def band_of(scope: Scope, zoom: int, *, is_filtered: bool = False) -> Band | Non
             return None  # the description was changed to begin here, and the copy is still to be made
         if zoom <= last:
             return zoom
-    return "exact" if zoom >= EXACT_FROM_ZOOM else "without specks"
+    if zoom >= EXACT_FROM_ZOOM:
+        return "exact"
+    thinned = None if is_filtered or layer.function is not None else thinned_at(layer, zoom)
+    return "without specks" if thinned is None else thinned
 
 
 def compose(
@@ -180,7 +186,11 @@ def _of_one_or_many(layer: Layer, drawn: Subquery, names: Sequence[str]) -> list
 def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any]]:
     """Rows left out and rows merged into others."""
     is_drawn = drawn.c._drawn.is_not(None)
-    lost = and_(~is_drawn, func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean()))
+    is_here: ColumnElement[bool] = func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean())
+    if isinstance(band, Thinned):
+        # Of hundreds of thousands; by their boxes, which are a few more.
+        is_here = drawn.c._stored.op("&&", is_comparison=True)(_reach(frame))
+    lost = and_(~is_drawn, is_here)
     if not isinstance(band, int):
         return [func.count().filter(lost).label("left_out"), literal_column("0").label("merged")]
     too_small = func.sum(drawn.c._count).filter(lost)
@@ -228,11 +238,13 @@ def _drawn(
     if isinstance(band, int):
         counts = [source.c._count, source.c._left_out]
     shape = _in_units(scope.layer, stored, frame)
-    if band == "without specks" and _has_areas(scope.layer):
+    if (band == "without specks" or isinstance(band, Thinned)) and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
     if band == "without specks" and where is not None:
         number = func.row_number().over(order_by=source.c._fid)
         shape = case((number <= literal_column(str(MAX_FILTERED_FAR)), shape))
+    if not isinstance(band, int) and is_unmeasured(scope):
+        shape = case((_is_within_bounds(source, band), shape))
     if scope.layer.function is not None:
         shape = case((source.c._number <= literal_column(str(scope.layer.function.most_rows)), shape))
     return (
@@ -273,6 +285,16 @@ def _in_units(layer: Layer, stored: ColumnElement[Any], frame: Frame) -> ColumnE
         func.ST_HausdorffDistance(way, stored, type_=Double()) < _place("speck"),
     )
     return func.coalesce(cut(stored), case((is_way, cut(way))), type_=NullType())
+
+
+def _is_within_bounds(source: Subquery, band: Band) -> ColumnElement[bool]:
+    """Whether a row is drawn: one of the share, where only a share is, and not beyond the most."""
+    most = literal_column(str(thinning.MOST_AT_ALL))
+    if not isinstance(band, Thinned):
+        return func.row_number().over() <= most
+    chosen = is_among(band, source.c._fid)
+    # Without an order: rows come as they lie, nothing is sorted or kept.
+    return and_(chosen, func.count().filter(chosen).over(rows=(None, 0)) <= most)
 
 
 def _of_the_users_table(scope: Scope, names: Sequence[str], where: FilterExpression | None) -> Subquery:

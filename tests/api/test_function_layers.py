@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
 
 import httpx
 import mapbox_vector_tile
 import pytest
 
 from gis.squares import tile_at
+from layers import db as database_module
 from layers.db import Database
 from tests.api.conftest import City
 from tests.layers.functions import FUNCTIONS, registered_function
@@ -34,10 +34,6 @@ def ids(answer: httpx.Response) -> set[int]:
     body = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
     (part,) = mapbox_vector_tile.decode(body).values()
     return {feature.get("id", 0) for feature in part["features"]}
-
-
-async def asked(client: httpx.AsyncClient, path: str, **more: Any) -> httpx.Response:
-    return await client.get(path, **more)
 
 
 async def test_arguments_in_the_address_choose_what_is_drawn(
@@ -117,6 +113,19 @@ async def test_rights_hold_for_tiles_and_tilejson(own_city_client: httpx.AsyncCl
     assert "here" not in {
         layer["id"] for layer in (await own_city_client.get("/api/v1/layers")).json()["layers"]
     }
+
+
+async def test_one_that_takes_too_long_is_cancelled_and_the_caller_told_to_come_back(
+    own_city_client: httpx.AsyncClient, shops: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "DRAW_TIMEOUT_MS", 200)
+    async with Database(shops.url) as db:
+        await registered_function(db, "waits")
+    refused = await own_city_client.get(f"/tiles/waits/{PLACE}.mvt", headers={"Accept-Language": "en"})
+    assert (refused.status_code, int(refused.headers["retry-after"]) >= 1) == (503, True)
+    assert "too long" in refused.json()["detail"]
+    district = await own_city_client.get(f"/tiles/district/{PLACE}.mvt")
+    assert district.status_code in (200, 204), "others go on"
 
 
 async def test_no_rows_are_asked_of_it_and_no_style_draws_one_that_must_be_told(

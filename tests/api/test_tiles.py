@@ -132,6 +132,52 @@ async def test_a_known_tile_is_not_sent_again(town: Town) -> None:
         assert (await town.get(f"/tiles/shop/{HERE}.mvt", If_None_Match=unknown)).status_code == 200
 
 
+async def test_kept_tiles_answer_every_coding_method_and_range_alike(town: Town) -> None:
+    """One kept body, in whichever form it is asked for; the first round draws it, the second finds it."""
+    address = f"/tiles/plot/{HERE}.mvt"
+    for was in ("miss", "hit"):
+        zipped = await town.get(address)
+        assert zipped.headers["x-onemap-cache"] == was
+        plain = await town.get(address, Accept_Encoding="identity")
+        assert (
+            int(plain.headers["content-length"]) == len(plain.content) > int(zipped.headers["content-length"])
+        )
+        for coding, whole in (("gzip", zipped), ("identity", plain)):
+            head = await town.client.head(address, headers={"Accept-Encoding": coding})
+            assert (head.status_code, head.content) == (200, b"")
+            for name in ("etag", "content-length", "vary", "cache-control"):
+                assert head.headers[name] == whole.headers[name], (coding, name)
+            assert head.headers.get("content-encoding") == whole.headers.get("content-encoding")
+            # Parts of a tile are of no use: the whole one comes (RFC 9110 §14.2).
+            part = await town.get(address, Accept_Encoding=coding, Range="bytes=0-9")
+            assert (part.status_code, part.content) == (200, whole.content)
+            assert "accept-ranges" not in part.headers
+            known = await town.get(address, Accept_Encoding=coding, If_None_Match=whole.headers["etag"])
+            assert (known.status_code, known.content) == (304, b"")
+            assert known.headers["etag"] == whole.headers["etag"]
+            assert "content-encoding" not in known.headers
+            unchanged = await town.client.head(
+                address, headers={"Accept-Encoding": coding, "If-None-Match": whole.headers["etag"]}
+            )
+            assert unchanged.status_code == 304
+
+
+async def test_who_takes_no_such_tile_is_told_so(town: Town) -> None:
+    address = f"/tiles/shop/{HERE}.mvt"
+    for _ in range(2):
+        for accept in (
+            "*/*",
+            "application/*;q=0.1",
+            MVT,
+            "application/x-protobuf",
+            f"text/html, {MVT};q=0.2",
+        ):
+            assert (await town.get(address, Accept=accept)).status_code == 200, accept
+        for accept in ("application/vnd.maplibre-vector-tile", "image/png", f"{MVT};q=0, */*"):
+            refused = await town.get(address, Accept=accept)
+            assert (refused.status_code, refused.json()["status"]) == (406, 406), accept
+
+
 async def test_a_new_version_has_a_new_tag(town: Town) -> None:
     before = await town.get(f"/tiles/shop/{HERE}.mvt")
     await town.publish(shop_layer(), shops(61))

@@ -13,9 +13,14 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.turns import REMEMBERED, Turns
 from gis.squares import tile_at
+from layers.catalogue import get_layer
+from layers.db import Database
 from layers.errors import TooMuch, Unavailable
-from tests.api.city import EAST, LAT, WEST
+from layers.publish import Batch, publish, stage
+from tests.api.city import EAST, LAT, WEST, box
 from tests.api.conftest import City, client_of
+from tests.layers.functions import registered_function
+from tests.layers.registered_tables import run_sql
 
 
 class Work:
@@ -123,11 +128,30 @@ async def test_a_client_whose_seconds_are_used_up_is_told_over_http(city: City) 
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_a_hostile_client_does_not_stop_the_others(city: City) -> None:
-    """Random squares, every layer together, filters without an index: as much at once as fits."""
+@pytest.fixture
+async def attacked(own_city: City) -> City:
+    """The city with an earlier version of its buildings, and a function that takes its time."""
+    run_sql(
+        own_city.url,
+        """CREATE FUNCTION gis.sleepy(n integer) RETURNS TABLE (said integer, geom geometry)
+           LANGUAGE sql STABLE AS 'SELECT n, ST_Point(116.5, 31.7, 4490) FROM pg_sleep(0.05)'""",
+    )
+    async with Database(own_city.url) as db:
+        await registered_function(db, "sleepy")
+        layer = await get_layer(db, "building")
+        area = box(EAST - 0.0005, EAST + 0.0005, LAT - 0.0006, LAT + 0.0004)
+        row = {"code": ["B2"], "name": ["乙楼"], "floors_total": [19], "district_code": ["341503"]}
+        await publish(db, await stage(db, layer, [Batch([area.wkb], row)]), by="test", partial=True)
+    return own_city
+
+
+async def test_a_hostile_client_does_not_stop_the_others(attacked: City) -> None:
+    """Random squares, every layer together, earlier versions far out, a slow function, filters without an
+    index: as much at once as fits."""
+    city = attacked
     chance = random.Random(5)
     everything = "building,component,district,street,community,unit_grid,station"
-    box = "POLYGON((116.4 31.6,116.6 31.6,116.6 31.9,116.4 31.9,116.4 31.6))"
+    area = "POLYGON((116.4 31.6,116.6 31.6,116.6 31.9,116.4 31.9,116.4 31.6))"
     app = create_app(ApiSettings(), city.url)
     async with app.router.lifespan_context(app), client_of(app) as hostile, client_of(app) as visitor:
         hostile.headers.update(city.headers("viewer"))
@@ -135,14 +159,18 @@ async def test_a_hostile_client_does_not_stop_the_others(city: City) -> None:
         async def attack(n: int) -> httpx.Response:
             z = chance.randrange(8, 22)
             x, y = chance.randrange(1 << z), chance.randrange(1 << z)
-            match n % 3:
+            match n % 5:
                 case 0:
                     return await hostile.get(f"/tiles/{everything}/{z}/{x}/{y}.mvt")
+                case 3:
+                    return await hostile.get(f"/tiles/building/9/{x % 512}/{y % 512}.mvt?version=1&v={n}")
+                case 4:
+                    return await hostile.get(f"/tiles/sleepy/{z}/{x}/{y}.mvt?n={n}")
                 case 1:
                     lon, lat = chance.uniform(116, 117), chance.uniform(31, 32)
                     return await hostile.get(f"/api/v1/layers/building/nearest?lon={lon}&lat={lat}&limit=100")
                 case _:
-                    return await hostile.get(f"/ogc/collections/building/items?limit=1000&name={box}{n}")
+                    return await hostile.get(f"/ogc/collections/building/items?limit=1000&name={area}{n}")
 
         attacks = [asyncio.create_task(attack(n)) for n in range(300)]
         await asyncio.sleep(0)
