@@ -247,7 +247,7 @@ def _lifespan(
                 await store.settle({Stamp.of(*one) for one in await published_versions(database)})
             archives = OpenArchives()
             stack.callback(archives.close)
-            rasters = stack.enter_context(closing(RasterServer(settings.rasters)))
+            rasters = stack.enter_context(closing(RasterServer(settings.rasters, store=store)))
             lettering = stack.enter_context(Lettering(find_faces(settings.font_folders)))
             app.openapi()  # the first question with parameters should not wait for it
             moments = Moments(database)

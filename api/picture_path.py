@@ -95,7 +95,7 @@ def _answer(
     headers = [
         (b"etag", f'"{picture.etag}"'.encode()),
         (b"vary", VARY),
-        (b"x-onemap-cache", b"hit" if was_kept else b"miss"),
+        (b"x-onemap-cache", b"hit" if was_kept else b"disk" if picture.from_disk else b"miss"),
     ]
     if is_public:
         headers += (

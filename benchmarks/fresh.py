@@ -81,7 +81,9 @@ async def _run(url: str) -> list[Fresh]:
 async def _one_building(database: Database, layer: Layer) -> Building:
     page = await features(database, scope_for(SYSTEM, layer), FeatureQuery(limit=1))
     (found,) = page.features
+    assert found.geometry is not None
     shape = shapely.from_geojson(found.geometry)
+    assert shape is not None
     inside = shape.representative_point()
     return Building(dict(found.properties), shape.wkb, inside.x, inside.y)
 

@@ -1,5 +1,7 @@
 """Pictures of raster layers: kept ones at once, others drawn in a few threads, and no more than fit.
 
+Those that many ask for are kept on disk too, as vector tiles are, for all processes and the next start; of
+what only one may ask (a stretch of values, a sun of one's own) there is no end, and it stays in memory.
 The event loop never opens a file. Who finds too many waiting is told to come again, so that a flood of
 expensive pictures cannot take the threads or the memory from everybody else.
 """
@@ -12,6 +14,8 @@ import os
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from inspect import getsource
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -19,10 +23,12 @@ from typing import TypeVar
 from layers.access import Scope
 from layers.errors import Unavailable
 from layers.model import RasterFile
-from tiles.cache import ENTRY_BYTES, TileCache
+from tiles import raster_draw, raster_look, relief
+from tiles.cache import ENTRY_BYTES, EncodedTile, TileCache
 from tiles.raster_draw import BandValue, draw, nothing, values_at
-from tiles.raster_look import Format, Look
+from tiles.raster_look import Format, Look, common_looks
 from tiles.square import Square
+from tiles.store import Stamp, TileStore
 
 CAPACITY_BYTES = 128 * 2**20
 MOST_WAITING = 64
@@ -40,6 +46,7 @@ class Picture:
     versions: tuple[int, ...] = ()
     """None: its key names the file, which never changes."""
     is_passing: bool = False
+    from_disk: bool = False
 
     @property
     def size(self) -> int:
@@ -54,9 +61,15 @@ class RasterServer:
     """
 
     def __init__(
-        self, folder: Path | None, *, threads: int | None = None, most_waiting: int = MOST_WAITING
+        self,
+        folder: Path | None,
+        *,
+        threads: int | None = None,
+        most_waiting: int = MOST_WAITING,
+        store: TileStore | None = None,
     ) -> None:
         self._folder = folder
+        self._store = store
         self._threads = ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1), "raster")
         self._most = most_waiting
         self._busy = 0
@@ -79,15 +92,43 @@ class RasterServer:
     async def drawn(
         self, scope: Scope, raster: RasterFile, look: Look, square: Square, form: Format
     ) -> Picture:
-        """The picture, drawn now unless it is in memory or being drawn. Raises `Unavailable`."""
+        """The picture, drawn now unless it is in memory, on disk or being drawn. Raises `Unavailable`."""
 
         async def make() -> Picture:
+            stored = await self._stored(scope, raster, look, square, form)
+            if stored is not None:
+                return stored
             body = await self._aside(lambda: draw(self._path(raster), raster, look, square, form))
             content = nothing(look.size, form) if body is None else body
             tag = hashlib.blake2b(content, digest_size=12).hexdigest()
-            return Picture(content, tag, body is None)
+            picture = Picture(content, tag, body is None)
+            self._store_it(picture, scope, raster, look, square, form)
+            return picture
 
         return await self.cache.get_or_draw(_key(scope, raster, look, square, form), make)
+
+    async def _stored(
+        self, scope: Scope, raster: RasterFile, look: Look, square: Square, form: Format
+    ) -> Picture | None:
+        if self._store is None or look not in common_looks(raster):
+            return None
+        found = await self._store.find(_disk_key(scope, raster, look, form), square.place)
+        if found is None:
+            return None
+        body = nothing(look.size, form) if found.is_empty else found.body_gzip
+        return Picture(body, found.etag, found.is_empty, from_disk=True)
+
+    def _store_it(
+        self, picture: Picture, scope: Scope, raster: RasterFile, look: Look, square: Square, form: Format
+    ) -> None:
+        if self._store is None or look not in common_looks(raster):
+            return
+        layer = scope.layer
+        assert layer.published_at is not None
+        # A picture is compressed already and lies in the store as it travels; one of nothing takes no room.
+        kept = EncodedTile(b"" if picture.is_empty else picture.body, picture.etag)
+        stamps = {Stamp.of(layer.id, layer.version, layer.published_at)}
+        self._store.keep(_disk_key(scope, raster, look, form), square.place, kept, stamps)
 
     async def values(self, scope: Scope, raster: RasterFile, lon: float, lat: float) -> list[BandValue]:
         """What each band says of a place (EPSG:4490). `scope` is the right to ask. Raises `Unavailable`."""
@@ -121,3 +162,16 @@ class RasterServer:
 
 def _key(scope: Scope, raster: RasterFile, look: Look, square: Square, form: Format) -> Hashable:
     return scope.cache_key, raster.name, look, form, *square.place
+
+
+def _disk_key(scope: Scope, raster: RasterFile, look: Look, form: Format) -> str:
+    """Names what is drawn, and the code that draws: what an upgrade draws otherwise is drawn anew."""
+    return f"{_drawing_code()} {scope.cache_key} {raster.name} {raster.size_bytes} {look.key} {form}"
+
+
+@cache
+def _drawing_code() -> str:
+    told = hashlib.blake2b(digest_size=8)
+    for module in (raster_draw, raster_look, relief):
+        told.update(getsource(module).encode())
+    return told.hexdigest()

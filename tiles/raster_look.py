@@ -6,7 +6,9 @@ Nothing a caller writes is evaluated: band arithmetic is chosen by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal, cast, get_args
 
@@ -119,6 +121,17 @@ def read_look(raster: RasterFile, given: Mapping[str, str]) -> Look:
         plain = render not in EXPRESSIONS
         look = _plain(raster, bands, given) if plain else _expression(raster, render, bands, given)
     return _with(look, resampling=resampling, size=size)
+
+
+@lru_cache(maxsize=1_000)
+def common_looks(raster: RasterFile) -> frozenset[Look]:
+    """The looks that many ask for: each way to draw in each size, with every number at its default."""
+    looks = set()
+    for render in ("auto", *RELIEF, *EXPRESSIONS):
+        for size in SIZES:
+            with suppress(BadRequest):  # not of this raster
+                looks.add(read_look(raster, {"render": render, "size": str(size)}))
+    return frozenset(looks)
 
 
 def _with(look: Look, **changed: Any) -> Look:

@@ -289,7 +289,7 @@ def _in_units(layer: Layer, stored: ColumnElement[Any], frame: Frame) -> ColumnE
 
 def _is_within_bounds(source: Subquery, band: Band) -> ColumnElement[bool]:
     """Whether a row is drawn: one of the share, where only a share is, and not beyond the most."""
-    most = literal_column(str(thinning.MOST_AT_ALL))
+    most: ColumnElement[int] = literal_column(str(thinning.MOST_AT_ALL))
     if not isinstance(band, Thinned):
         return func.row_number().over() <= most
     chosen = is_among(band, source.c._fid)

@@ -1,4 +1,4 @@
-"""Drawn tiles on disk: they survive a restart, and the processes of a machine share them.
+"""Drawn tiles and pictures on disk: they survive a restart, and the processes of a machine share them.
 
 One SQLite file in WAL mode, read and written by one thread of each process, so that the event loop never
 waits for the disk. A tile is kept with the versions it was drawn for, as in memory; whether it still is right
