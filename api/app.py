@@ -55,6 +55,7 @@ from api.context import Context
 from api.counters import Counters
 from api.documents import ProblemDocument
 from api.doorway import BodyLimit, Doorway, HeadAsGet
+from api.kept_answers import KeptAnswers
 from api.letters import Letters
 from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
@@ -64,7 +65,7 @@ from api.session import TURN
 from api.settings import ApiSettings
 from api.tile_address import XYZ_ROUTE
 from api.tile_operations import TILE_OPERATIONS
-from api.tile_path import TilePath, kept_answer
+from api.tile_path import TilePath
 from api.tile_selection import Selections
 from api.turns import Turns
 from api.viewers import Viewers
@@ -148,7 +149,7 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
         middleware=_middleware(settings, counters),
         exception_handlers={HTTPException: _answer, RequestValidationError: _answer},
     )
-    app.state.counters = counters
+    app.state.counters = app.counters = counters
     for router in ROUTERS:
         app.include_router(router, dependencies=[TURN] if router in ASK_FOR_ROWS else [])
     app.router.default = WebPage(settings.web_root)
@@ -156,17 +157,18 @@ def create_app(settings: ApiSettings, database_url: str) -> FastAPI:
 
 
 class _Application(FastAPI):
+    counters: Counters
+    kept: KeptAnswers | None = None
+    """Once it serves."""
+
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        context = getattr(self.state, "context", None)
-        if scope["type"] == "http" and context is not None:
+        if scope["type"] == "http" and self.kept is not None:
             started = perf_counter()
-            answer = kept_answer(scope, context)
+            answer = self.kept.answer(scope)
             if answer is not None:
                 await send(answer.start)
                 await send(answer.body)
-                self.state.counters.observe(
-                    XYZ_ROUTE, "GET", answer.start["status"], perf_counter() - started
-                )
+                self.counters.observe(XYZ_ROUTE, "GET", answer.start["status"], perf_counter() - started)
                 return
         await super().__call__(scope, receive, send)
 
@@ -267,6 +269,9 @@ def _lifespan(
                 Turns(seconds_a_minute=settings.client_seconds_a_minute),
                 Letters(lettering),
             )
+            assert isinstance(app, _Application)
+            context: Context = app.state.context
+            app.kept = KeptAnswers(context.selections, context.tiles, settings.matrix_sets)
             yield
 
     return opened

@@ -1,13 +1,12 @@
 """The way of a tile, plain ASGI from the socket to memory and back.
 
-It stands before the routes, so that a kept tile costs microseconds: no models are made, no dependencies
-worked out, the database is not asked.
+It stands before the routes: no models are made, no dependencies worked out. A kept tile for an anonymous
+caller does not even come here (`api.kept_answers`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -18,11 +17,9 @@ from starlette.types import Scope as AsgiScope
 from api.context import Context, context_of
 from api.session import viewer_of_request
 from api.tile_address import MEDIA_TYPE, is_tile_address, read_address
-from api.tile_answer import TileAnswer, accepts_tile, tile_answer
+from api.tile_answer import accepts_tile, tile_answer
 from api.tile_selection import Chosen, addressed, narrowed
 from api.turns import client_name
-from layers.access import ANONYMOUS
-from layers.errors import OneMapError
 from layers.moments import NOW
 
 METHODS = "GET, HEAD, OPTIONS"
@@ -30,43 +27,6 @@ CLIENT_LEFT = 499
 """Counted, never sent: nobody is there to receive it."""
 
 T = TypeVar("T")
-logger = logging.getLogger("onemap.requests")
-
-
-def kept_answer(scope: AsgiScope, context: Context) -> TileAnswer | None:
-    """The shortcut: an anonymous caller's tile from memory, with nothing of the application entered.
-
-    None for whatever is not as simple as that; it then goes its way through the doorway.
-    """
-    path = scope["path"]
-    if b"filter" in scope["query_string"]:
-        return None
-    if not path.startswith("/tiles/") or scope["method"] != "GET" or logger.isEnabledFor(logging.INFO):
-        return None
-    for name, value in scope["headers"]:
-        if name in _NOT_SIMPLE or (name == b"accept" and not accepts_tile(value)):
-            return None
-    try:
-        asked = read_address(path, scope["query_string"], context.settings.matrix_sets)
-    except OneMapError:
-        return None
-    if asked.said:
-        return None
-    chosen = context.selections.kept(ANONYMOUS, asked.layers or "", asked.as_of)
-    tile = None if chosen is None else context.tiles.kept(chosen.selection, asked.square)
-    if chosen is None or tile is None or asked.token not in (None, chosen.token):
-        return None  # another token may be of a later version than this process knows
-    return tile_answer(
-        scope["headers"],
-        tile,
-        is_public=chosen.is_public,
-        is_current=asked.token is not None and chosen.selection.is_versioned,
-        was_kept=True,
-        lasts_s=chosen.selection.lasts_s,
-    )
-
-
-_NOT_SIMPLE = frozenset({b"authorization", b"cookie", b"origin", b"x-request-id"})
 
 
 class TilePath:

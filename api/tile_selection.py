@@ -94,6 +94,11 @@ class Selections:
                 return None
         return kept
 
+    @property
+    def revision(self) -> int:
+        """While it stays the same, what `kept` answered stands."""
+        return self._catalogue.revision
+
     async def _scopes(self, viewer: Viewer, layers: tuple[Layer, ...], as_of: AsOf) -> list[Scope]:
         return [await self._moments.scope(viewer, layer, as_of) for layer in layers]
 

@@ -219,6 +219,8 @@ class Catalogue:
         self._layers: dict[str, Layer] = {}
         self.changes = Changes()
         """What the latest versions of the layers changed."""
+        self.revision = 0
+        """Another number whenever a layer is known otherwise than before."""
         self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._asked: dict[str, float] = {}
         self._stack = contextlib.AsyncExitStack()
@@ -248,6 +250,7 @@ class Catalogue:
         found = self._layers.get(layer_id)
         if found is None:
             found = self._layers[layer_id] = await get_layer(self._db, layer_id)
+            self.revision += 1
         return found
 
     def known(self, layer_id: str) -> Layer | None:
@@ -283,6 +286,7 @@ class Catalogue:
         layers = await list_layers(self._db)
         await self._learn_changes(layers)
         self._layers = {layer.id: layer for layer in layers}
+        self.revision += 1
 
     async def _follow(self, news: Subscription) -> None:
         async for item in news:
@@ -303,10 +307,12 @@ class Catalogue:
             layer = await get_layer(self._db, layer_id)
         except NotFound:
             self._layers.pop(layer_id, None)
+            self.revision += 1
             self.changes.forget(layer_id)
             return
         await self._learn_changes([layer])
         self._layers[layer_id] = layer
+        self.revision += 1
 
     async def _learn_changes(self, layers: Sequence[Layer]) -> None:
         """What changed since the versions this process knows; before it knows the new versions."""

@@ -273,7 +273,7 @@ class TileServer:
                 raise
             rest = select_scopes(left, limit=MAX_LAYERS_OF_ALL)
             tile = await self._drawn_of_those_there(rest, square)
-            return replace(tile, unavailable=(*error.layer_ids, *tile.unavailable))
+            return replace(tile, unavailable=(*error.layer_ids, *tile.unavailable), answers={})
 
     async def _drawn_now(self, selection: Selection, square: Square) -> EncodedTile:
         statement = self._statement(selection, square)
