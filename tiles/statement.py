@@ -193,7 +193,8 @@ def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any
     lost = and_(~is_drawn, is_here)
     if not isinstance(band, int):
         return [func.count().filter(lost).label("left_out"), literal_column("0").label("merged")]
-    too_small = func.sum(drawn.c._count).filter(lost)
+    # A row that is not drawn takes with it those it would have told of.
+    too_small = func.sum(drawn.c._count + drawn.c._left_out).filter(lost)
     crowded_out = func.sum(drawn.c._left_out).filter(is_drawn)
     merged = func.sum(drawn.c._count - 1).filter(is_drawn)
     left_out = func.coalesce(too_small, 0) + func.coalesce(crowded_out, 0)

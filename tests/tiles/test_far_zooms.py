@@ -11,7 +11,7 @@ import pytest
 import shapely
 from sqlalchemy import func, select
 
-from gis.matrix_sets import CGCS2000_QUAD
+from gis.matrix_sets import CGCS2000_QUAD, MATRIX_SETS
 from gis.squares import Tile, bounds_3857, tile_at, tiles_over
 from layers import generalise
 from layers.access import ANONYMOUS, SYSTEM, Scope, Viewer, scope_for
@@ -21,7 +21,18 @@ from layers.finish import finish_what_waits
 from layers.model import BoundingBox, Layer
 from layers.publish import Batch
 from layers.rows import generalised_rows, rows
-from tests.tiles.town import DISTRICTS, MIDDLE, pipe_layer, pipes, plot_layer, put, shop_layer, shops
+from tests.tiles.awkward import mixed_layer, mixture
+from tests.tiles.town import (
+    DISTRICTS,
+    MIDDLE,
+    pipe_layer,
+    pipes,
+    plot_layer,
+    plots,
+    put,
+    shop_layer,
+    shops,
+)
 from tiles.cache import EncodedTile
 from tiles.server import TileServer, select_scopes
 from tiles.square import square_in
@@ -243,6 +254,55 @@ async def test_the_greatest_lines_are_drawn_and_the_others_counted(database: Dat
     drawn = [f["properties"]["diameter_mm"] for f in features(near, "pipe")]
     assert len(drawn) <= 4 * 2 * 40
     assert min(drawn) > 300, "the thinnest are the ones left out"
+
+
+@pytest.mark.parametrize("kind", ["points", "lines", "areas", "mixed"])
+async def test_rows_drawn_and_rows_left_out_are_the_rows_there_are(database: Database, kind: str) -> None:
+    """In squares that hold the whole layer, at every zoom of its copy and in every matrix set."""
+    specimens = {
+        "points": (shop_layer(), shops(900)),
+        "lines": (pipe_layer(importance_field="diameter_mm"), pipes(600)),
+        "areas": (plot_layer(), plots(700)),
+        "mixed": (mixed_layer(), mixture(400)),
+    }
+    layer = await put(database, *specimens[kind])
+    assert layer.generalised is not None
+    selection = select_scopes([scope_for(SYSTEM, layer)])
+    rows_there = await count_of(database, scope_for(SYSTEM, layer))
+    looked_at = 0
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        for matrix_set in MATRIX_SETS.values():
+            for z in range(layer.generalised[1] + 1):
+                assert layer.bounds is not None
+                first, last, top, bottom = matrix_set.limits(matrix_set.box(layer.bounds), z)
+                if (first, top) != (last, bottom):
+                    continue
+                tile = await server.drawn(selection, square_in(matrix_set, z, first, top))
+                told = stood_for(tile, layer.id) + tile.left_out.get(layer.id, 0)
+                assert told == rows_there, (matrix_set.id, z)
+                looked_at += 1
+    assert looked_at > 10
+
+
+async def test_what_a_line_too_small_to_see_would_have_told_is_told(database: Database) -> None:
+    """The greatest line of a tile tells how many were left out there, and may itself be too small."""
+    short = [[(116.5, 31.74), (116.5 + 1e-7, 31.74)]]
+    long = [[(116.5, 31.74 + n * 1e-4), (116.51, 31.74 + n * 1e-4)] for n in range(300)]
+    lines = shapely.multilinestrings([short, *([line] for line in long)])
+    columns = {
+        "code": [f"L{n}" for n in range(301)],
+        "diameter_mm": [9000, *range(300)],
+        "district_code": ["341502"] * 301,
+    }
+    batch = Batch(list(shapely.to_wkb(lines)), columns)
+    layer = await put(database, pipe_layer(importance_field="diameter_mm"), batch)
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile([scope_for(SYSTEM, layer)], Tile(0, 0, 0))
+        near = tile_at(116.505, 31.74, 9)
+        nearer = await TileServer(database, catalogue).tile([scope_for(SYSTEM, layer)], near)
+    for one in (tile, nearer):
+        assert stood_for(one, "pipe") + one.left_out["pipe"] == 301
 
 
 async def test_exact_zooms_and_older_versions_are_drawn_from_the_rows(database: Database) -> None:
