@@ -211,6 +211,31 @@ def _vector_layer(scope: Scope, greatest: int, language: str) -> dict[str, Any]:
     }
 
 
+def archive_layers(scopes: Sequence[Scope], zooms: range, language: str) -> list[dict[str, Any]]:
+    """The layers as a file of tiles describes them: of each attribute its type (MBTiles 1.3, "Vector tileset
+    metadata"; PMTiles 3, §5.1), by which other programs read it."""
+    return [
+        {
+            "id": scope.layer.id,
+            "description": getattr(scope.layer.title, language),
+            "minzoom": max(scope.layer.min_zoom, zooms[0]),
+            "maxzoom": zooms[-1],
+            "fields": _attribute_types(scope),
+        }
+        for scope in scopes
+    ]
+
+
+def _attribute_types(scope: Scope) -> dict[str, str]:
+    layer = scope.layer
+    kinds = {"integer": "Number", "number": "Number", "boolean": "Boolean"}
+    types = {} if layer.key is not None else {"_key": "String"}
+    types |= {field.name: kinds.get(field.type, "String") for field in tile_fields(scope)}
+    if layer.geometry_type in ("MultiPolygon", "Geometry"):
+        types["_label"] = "Boolean"
+    return types if layer.generalised is None else types | {"_count": "Number"}
+
+
 def _field(field: Field, language: str) -> str:
     title = str(getattr(field.title, language)) or field.name
     return title if field.unit is None else f"{title} ({field.unit})"

@@ -54,6 +54,9 @@ _SLACK = 0.005
 0.02 % of its length at most."""
 _HAIR = 1e-7
 """Degrees a box grows before it is transformed (1 cm), so that a point is a box too."""
+_BEND = 1e-4
+"""The same where the table counts in metres (11 m): an edge straight there is not straight in degrees.
+Between two vertices 25 km apart they differ by that much, at 5 km by half a metre."""
 
 
 class _PaddedText(UserDefinedType[str]):
@@ -84,7 +87,8 @@ def relation_rows(layer: Layer, fields: Sequence[str]) -> Select[Any]:
     """Every row: `_fid`, `_key`, `_geom`, `_geom_3857`, then `fields`, then the key and geometry as they are.
 
     `_geom` is null where a row has no place that could be drawn (see `_placed`). `_fid` is the key itself
-    where that is a whole number, else a digest of it, equal for two rows in 1 of 10¹⁰ pairs.
+    where that is a whole number that a tile and a browser can hold, else a digest of it, equal for two rows
+    in 1 of 10¹⁰ pairs.
     """
     relation = relation_of(layer)
     return rows_from(_source(relation), relation, layer, fields)
@@ -94,7 +98,11 @@ def rows_from(source: FromClause, relation: Relation, layer: Layer, fields: Sequ
     """What `relation_rows` says, of `source`: a table, or whatever has its columns. Without a key in it
     the rows have neither key nor id."""
     key: ColumnElement[Any] = null() if not relation.key else column(relation.key, key_type_of(relation))
-    number = key if relation.key_type == "integer" or not relation.key else _digest(key)
+    number = key if not relation.key else _digest(key)
+    if relation.key_type == "integer" and relation.key:
+        # Ids in a tile have no sign: ST_AsMVT leaves out one below zero.
+        is_id = key.between(literal_column("0"), literal_column(str(_GREATEST_ID)))
+        number = case((is_id, key), else_=number)
     chosen = [f for name in fields if (f := layer.field(name)) is not None]
     return select(
         cast(number, BigInteger).label("_fid") if not relation.key else number.label("_fid"),
@@ -212,7 +220,8 @@ def in_own_system(relation: Relation, shape: ColumnElement[Any]) -> ColumnElemen
     """The box round `shape` in the table's system, a little larger; null where the system does not serve."""
     if relation.srid == SRID:
         return shape
-    grown = func.ST_Expand(func.ST_Envelope(shape), literal_column(repr(_HAIR)))
+    hair = _BEND if max(map(abs, relation.extent)) > 360.0 else _HAIR
+    grown = func.ST_Expand(func.ST_Envelope(shape), literal_column(repr(hair)))
     clipped = func.ST_Intersection(grown, _envelope(relation.domain, SRID), type_=NullType())
     here = select(clipped.label("box")).subquery("here")
     step = func.greatest(_size(here.c.box) / literal_column(str(_STEPS)), literal_column(repr(_HAIR)))

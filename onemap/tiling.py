@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from api.tilejson import tilejson
+from api.tilejson import archive_layers, tilejson
 from gis.squares import MAX_ZOOM
 from layers.access import ANONYMOUS, SYSTEM, Viewer, scope_for, scopes_for
 from layers.catalogue import Catalogue, published_versions
@@ -114,9 +114,8 @@ async def _export(
                 lambda done, total: bars(writer.file.name, done, total),
             )
         told = tilejson(selection.scopes, "", language(), [bounds])
-        contents = Contents(
-            told["name"], bounds, zooms.start, zooms.stop - 1, told["vector_layers"], told["attribution"]
-        )
+        described = archive_layers(selection.scopes, zooms, language())
+        contents = Contents(told["name"], bounds, zooms.start, zooms.stop - 1, described, told["attribution"])
         await asyncio.to_thread(writer.finish, contents)
 
 

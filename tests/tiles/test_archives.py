@@ -11,14 +11,28 @@ import mapbox_vector_tile
 import pyogrio
 import pytest
 
-from gis.squares import Tile, tiles_over
+from api.tilejson import archive_layers
+from gis.squares import Tile, tile_at, tiles_over
 from layers.access import ANONYMOUS, scope_for
 from layers.catalogue import Catalogue
 from layers.db import Database
 from layers.errors import BadRequest, Conflict, TooMuch
 from layers.model import BoundingBox
+from tests.tiles.read_back import Drawn, read_back
 from tests.tiles.test_keeping import Watched
-from tests.tiles.town import EAST, NORTH, SOUTH, WEST, plot_layer, plots, put, shop_layer, shops
+from tests.tiles.town import (
+    EAST,
+    NORTH,
+    SOUTH,
+    WEST,
+    pipe_layer,
+    pipes,
+    plot_layer,
+    plots,
+    put,
+    shop_layer,
+    shops,
+)
 from tiles.archive import Archive, ArchiveWriter, Contents
 from tiles.cache import EncodedTile
 from tiles.server import TileServer, select_scopes
@@ -121,6 +135,69 @@ async def test_an_exported_town_is_what_the_server_draws_and_what_gdal_reads(
     assert codes == {"shop", "plot"}
     drawn_codes = set(pyogrio.raw.read(file, layer="shop", columns=["code"])[3][0])
     assert drawn_codes == {f"S{n:05d}" for n in range(120)}
+
+
+@FORMATS
+async def test_gdal_counts_and_types_what_the_tiles_of_each_zoom_hold(
+    database: Database, tmp_path: Path, kind: str
+) -> None:
+    """Whole features (`CLIP=NO`): one each time a square or its margin has it."""
+    file = tmp_path / f"town.{kind}"
+    layers = [
+        await put(database, shop_layer(), shops(150)),
+        await put(database, pipe_layer(access="public"), pipes(120)),
+        await put(database, plot_layer(), plots(120)),
+    ]
+    zooms = range(9, 16)
+    drawn: dict[tuple[str, int], list[Drawn]] = {}
+
+    def take(tile: Tile, encoded: EncodedTile) -> None:
+        writer.add(tile, encoded.body_gzip)
+        for name, features in read_back(encoded.identity()).items():
+            drawn.setdefault((name, tile.z), []).extend(features)
+
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        selection = select_scopes([scope_for(ANONYMOUS, layer) for layer in layers])
+        with ArchiveWriter(file) as writer:
+            await sweep(server, selection, TOWN, zooms, take, lambda done, total: None)
+            described = archive_layers(selection.scopes, zooms, "zh")
+            writer.finish(Contents("town", TOWN, zooms[0], zooms[-1], described))
+    for (name, z), features in drawn.items():
+        meta, _, shapes, columns = pyogrio.raw.read(file, layer=name, ZOOM_LEVEL=z, CLIP="NO")
+        assert len(shapes) == len(features), (name, z)
+        found = dict(zip(meta["fields"].tolist(), columns, strict=True))
+        for field in {field for feature in features for field in feature.attributes}:
+            expected = [f.attributes[field] for f in features if field in f.attributes]
+            # "Number" is all that the formats know.
+            expected = [float(v) if type(v) is int else v for v in expected]
+            values = [v for v in found[field].tolist() if v is not None and v == v]
+            # pyogrio gives yes and no as numbers where some are missing.
+            assert meta["ogr_subtypes"][list(found).index(field)] == (
+                "OFSTBoolean" if type(expected[0]) is bool else "OFSTNone"
+            )
+            assert sorted(values) == sorted(expected), (name, z, field)
+    assert len(drawn) == 3 * len(zooms)
+
+
+@pytest.mark.parametrize("z", [9, 12, 15, 18])
+async def test_gdal_opens_one_tile_and_finds_what_is_in_it(
+    database: Database, tmp_path: Path, z: int
+) -> None:
+    layer = await put(database, shop_layer(), shops(150))
+    async with Catalogue(database) as catalogue:
+        tile = await TileServer(database, catalogue).tile(
+            [scope_for(ANONYMOUS, layer)], tile_at(116.4999, 31.74, z)
+        )
+    file = tmp_path / "tile.mvt"
+    file.write_bytes(tile.identity())
+    features = read_back(tile.identity())["shop"]
+    meta, _, shapes, columns = pyogrio.raw.read(f"MVT:{file}", layer="shop", CLIP="NO")
+    found = dict(zip(meta["fields"].tolist(), (column.tolist() for column in columns), strict=True))
+    assert found["mvt_id"] == [feature.id for feature in features]
+    assert found["code"] == [feature.attributes["code"] for feature in features]
+    assert found["rent"] == [feature.attributes["rent"] for feature in features]
+    assert len(shapes) == len(features) > 10
 
 
 async def test_a_sweep_that_was_stopped_goes_on_where_it_was(database_url: str, tmp_path: Path) -> None:

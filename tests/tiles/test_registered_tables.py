@@ -18,6 +18,8 @@ from layers.errors import RelationChanged
 from layers.model import Layer
 from layers.registered import refresh
 from tests.layers.registered_tables import SOUTH, TABLES, WEST, in_system, registered, run_sql
+from tests.tiles.exact import GRIDS, Exact
+from tests.tiles.read_back import read_back
 from tests.tiles.test_drawing import decode
 from tests.tiles.town import put, shop_layer, shops
 from tiles.server import TileServer, select_scopes
@@ -126,6 +128,59 @@ async def test_edges_are_drawn_whole_in_a_system_that_bends(database: Database, 
             tile = await server.tile([scope], Tile(5, 26, row))
             both.append(set(decode(tile)["edge"]))
     assert both[0] == both[1] == set(range(1125))
+
+
+async def test_a_key_that_no_tile_can_hold_has_an_id_all_the_same(database: Database, tables: str) -> None:
+    """Ids of a tile have no sign (Mapbox Vector Tile 2.1 §4.2), and browsers count to 2^53 - 1."""
+    keys = [-(2**63), -7, -1, 0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1]
+    values = ", ".join(f"({key}, ST_SetSRID(ST_MakePoint({WEST}, {SOUTH}), 4490))" for key in keys)
+    run_sql(
+        tables,
+        f"""CREATE TABLE gis.signed (id bigint PRIMARY KEY, geom geometry(Point, 4490));
+            INSERT INTO gis.signed VALUES {values};
+            CREATE INDEX ON gis.signed USING gist (geom)""",
+    )
+    scope = open_to(await registered(database, "signed"))
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        tile = await server.tile([scope], tile_at(WEST, SOUTH, 14))
+        other = await server.tile([scope], tile_at(WEST, SOUTH, 9))
+    drawn = read_back(tile.identity())["signed"]
+    ids = {feature.attributes["id"]: feature.id for feature in drawn}
+    assert ids.keys() == set(keys)
+    assert len(set(ids.values())) == len(keys)
+    assert all(number is not None and 0 <= number < 2**53 for number in ids.values())
+    assert {key: ids[key] for key in (0, 1, 2**53 - 1)} == {key: key for key in (0, 1, 2**53 - 1)}
+    again = {feature.attributes["id"]: feature.id for feature in read_back(other.identity())["signed"]}
+    assert again == ids
+
+
+async def test_a_long_straight_edge_is_drawn_where_it_passes(database: Database, tables: str) -> None:
+    """Straight in the table's system is not straight in the tile's; the tile draws its own straight line."""
+    run_sql(
+        tables,
+        """CREATE TABLE gis.long (id integer PRIMARY KEY, geom geometry(LineString, 4527));
+           INSERT INTO gis.long SELECT n, ST_SetSRID(ST_MakeLine(
+               ST_MakePoint(39500000 - 10000 - n * 997, 3520000 + n * 97.3),
+               ST_MakePoint(39500000 + 10000 - n * 997, 3520000 + n * 97.3)), 4527)
+           FROM generate_series(0, 19) n;
+           CREATE INDEX ON gis.long USING gist (geom)""",
+    )
+    scope = open_to(await registered(database, "long"))
+    seen = 0
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        exact = Exact(tables, "gis.long", "id", "geom", 3857, "")
+        for z in (16, 17, 18):
+            for fid, line in zip(exact.ids, exact.shapes, strict=True):
+                for share in (0.1, 0.3, 0.5, 0.6):
+                    middle = line.interpolate(share, normalized=True)
+                    place = GRIDS["WebMercatorQuad"].place(middle.x, middle.y, z)
+                    tile = await server.tile([scope], Tile(z, place.column, place.row))
+                    drawn = {feature.id for feature in read_back(tile.identity()).get("long", [])}
+                    assert fid in drawn, place
+                    seen += 1
+    assert seen == 240
 
 
 async def test_tiles_of_a_table_that_is_gone_name_it_and_draw_the_rest(
