@@ -111,8 +111,7 @@ async def register(db: Database, layer: Layer) -> Layer:
         described: dict[str, Any] = {
             "description": to_json(layer), "theme": layer.theme, "owner": layer.owner,
         }  # fmt: skip
-        if standing is not None and standing.version > 0 and layer.min_zoom < standing.min_zoom:
-            # Zooms that its lighter copy was not made for: whoever finishes layers makes it anew.
+        if standing is not None and standing.version > 0 and _needs_another_copy(standing, layer):
             described["unfinished"] = sorted({*standing.unfinished, "copy"})
         await connection.execute(
             insert(schema.layer)
@@ -126,6 +125,12 @@ async def register(db: Database, layer: Layer) -> Layer:
         registered = await read_layer(connection, layer.id)
         await notify(connection, LAYER_CHANNEL, layer.id, registered.version)
         return registered
+
+
+def _needs_another_copy(standing: Layer, layer: Layer) -> bool:
+    """Whether the lighter copy was made for other zooms: whoever finishes layers makes it anew."""
+    begins_farther_out = layer.min_zoom < standing.min_zoom
+    return layer.kind == "rows" and (begins_farther_out or layer.tile_kb != standing.tile_kb)
 
 
 async def register_known(db: Database) -> list[Layer]:

@@ -108,6 +108,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         district_field=_optional(data, "district_field", where),
         time_field=_optional(data, "time_field", where),
         importance_field=_optional(data, "importance_field", where),
+        tile_kb=_kilobytes(data, "tile_kb", where),
         min_zoom=_zoom(data, "min_zoom", where, 0),
         max_zoom=_zoom(data, "max_zoom", where, 22),
         owner=_text(data, "owner", where, default=""),
@@ -138,6 +139,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "district_field": layer.district_field,
         "time_field": layer.time_field,
         "importance_field": layer.importance_field,
+        "tile_kb": layer.tile_kb,
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
         "owner": layer.owner,
@@ -370,6 +372,13 @@ def _zoom(data: Mapping[str, Any], name: str, where: str, default: int) -> int:
     value = data.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 24:
         raise _bad(where, name, value, "a zoom from 0 to 24")
+    return value
+
+
+def _kilobytes(data: Mapping[str, Any], name: str, where: str) -> int:
+    value = data.get(name, Layer.tile_kb)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 500:
+        raise _bad(where, name, value, "kilobytes, from 1 to 500")
     return value
 
 

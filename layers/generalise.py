@@ -4,11 +4,12 @@ Only a layer too dense for a tile has one, only for the zooms at which it is too
 next one in. Nothing vanishes without a number: what is drawn says how many rows it stands for, and how
 many nearby nothing stands for.
 
-- Points: one of those in a cell of 8 pixels, with their count.
+- Points: one of those in a cell of 11 pixels, with their count; which one is left to chance, but always the
+  same, so that of each kind as many are seen as there are in proportion.
 - Areas: the largest of a tile one by one, down to 4 pixels, their corners on a grid of half a pixel, so
   that neighbours still meet; the others of a cell together become one square of the same area.
-- Lines: simplified by half a pixel; where there are too many in a tile, the greatest by
-  `Layer.importance_field`, then by length, of each district in proportion to what it has there.
+- Lines: simplified by half a pixel, their corners on that grid; where there are too many in a tile, the
+  greatest by `Layer.importance_field`, then by length, of each district in proportion to what it has there.
 
 Rows of different districts are never drawn as one, so that a viewer of one district sees exactly its own.
 """
@@ -59,9 +60,9 @@ from layers.touched import MOST_ROWS, Boxes
 
 TILE_FEATURES = 8_000
 TILE_VERTICES = 80_000
-TILE_BYTES = 300_000
-"""With fewer of all three, a tile is drawn from the rows themselves. Bytes are what a tile would weigh,
-from what the fields that travel hold (measured: 46 bytes a component, 59 a building, 52 a pipe)."""
+"""With fewer of both, and where it would be lighter than `Layer.tile_kb`, a tile is drawn from the rows
+themselves. What it would weigh comes from what the fields that travel hold (measured: 46 bytes a
+component, 59 a building, 52 a pipe)."""
 FEATURE_BYTES = 14
 """Of a feature without attributes and vertices: its id, its type, lengths."""
 VERTEX_BYTES = 3
@@ -74,11 +75,17 @@ NEAREST_ZOOM = 16
 
 TILE_PIXELS = 512
 CELLS = 64
-"""Cells along a tile's side: 4,096 to a tile at most, of 8 pixels."""
+"""Cells along a tile's side for small areas: 4,096 to a tile at most, of 8 pixels."""
+POINT_CELLS = 48
+"""The same for points, of 11 pixels."""
 SMALL_PIXELS = 4.0
 SNAP_PIXELS = 0.5
 TILE_AREAS = 2_000
 TILE_LINES = 4_000
+
+SHUFFLE, UNSHUFFLE = (literal_column(str(n), BigInteger) for n in (40503, 30599))
+"""Each undoes the other modulo 2^16; the first is Knuth's (The Art of Computer Programming, 6.4)."""
+_LOW: ColumnElement[int] = literal_column("65535", BigInteger)
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +220,8 @@ async def _densest(connection: AsyncConnection, layer: Layer) -> int | None:
         .subquery("tiles")
     )
     weight = tiles.c.features * await _feature_bytes(connection, layer) + tiles.c.vertices * VERTEX_BYTES
-    crowded = (tiles.c.features > TILE_FEATURES) | (tiles.c.vertices > TILE_VERTICES) | (weight > TILE_BYTES)
+    is_heavy = weight > layer.tile_kb * 1000
+    crowded = (tiles.c.features > TILE_FEATURES) | (tiles.c.vertices > TILE_VERTICES) | is_heavy
     found = await connection.scalar(select(func.max(tiles.c.z)).where(crowded))
     return None if found is None else int(found)
 
@@ -264,12 +272,13 @@ def _of_dimension(source: FromClause, layer: Layer, dimension: _Dimension) -> Fr
 
 
 def _points(source: FromClause, z: int) -> list[Select[Any]]:
-    """The earliest row of each cell, standing for all of them."""
-    cell = _side(z) / CELLS
+    """One row of each cell, standing for all of them."""
+    cell = _side(z) / POINT_CELLS
+    snap = _side(z) / TILE_PIXELS * SNAP_PIXELS
     x, y = _middle(source.c._shape)
     cells = (
         select(
-            func.min(source.c._fid).label("_fid"),
+            _unshuffled(func.min(_shuffled(source.c._fid))).label("_fid"),
             func.sum(source.c._count).label("_count"),
             func.sum(source.c._left_out).label("_left_out"),
         )
@@ -280,8 +289,22 @@ def _points(source: FromClause, z: int) -> list[Select[Any]]:
     columns = (cells.c._fid, cells.c._count, cells.c._left_out)
     joined = cells.join(first, first.c._fid == cells.c._fid)
     return [
-        select(_zoom(z), *columns, first.c._district, first.c._weight, first.c._shape).select_from(joined)
+        select(
+            _zoom(z), *columns, first.c._district, first.c._weight, func.ST_SnapToGrid(first.c._shape, snap)
+        ).select_from(joined)
     ]
+
+
+def _shuffled(fid: ColumnElement[int]) -> ColumnElement[int]:
+    """Numbers in an order that says nothing of the rows; each is that of one row only (below 2^56)."""
+    low = (fid.op("&")(_LOW) * SHUFFLE).op("&")(_LOW)
+    return low.op("<<")(literal_column("40")) + fid.op(">>")(literal_column("16"))
+
+
+def _unshuffled(number: ColumnElement[int]) -> ColumnElement[int]:
+    low = (number.op(">>")(literal_column("40")) * UNSHUFFLE).op("&")(_LOW)
+    high = number.op("&")(literal_column(str((1 << 40) - 1), BigInteger))
+    return high.op("<<")(literal_column("16")) + low
 
 
 def _areas(source: FromClause, z: int) -> list[Select[Any]]:
@@ -316,8 +339,8 @@ def _areas(source: FromClause, z: int) -> list[Select[Any]]:
             ranked.c._district,
             func.max(ranked.c._weight).label("_weight"),
             (func.sqrt(total, type_=Double()) * literal_column("0.5", Double)).label("half"),
-            (func.sum(ranked.c.area * ranked.c.x) / total).label("x"),
-            (func.sum(ranked.c.area * ranked.c.y) / total).label("y"),
+            _on_grid(func.sum(ranked.c.area * ranked.c.x) / total, pixel * SNAP_PIXELS).label("x"),
+            _on_grid(func.sum(ranked.c.area * ranked.c.y) / total, pixel * SNAP_PIXELS).label("y"),
         )
         .where(is_small)
         .group_by(func.floor(ranked.c.x / cell), func.floor(ranked.c.y / cell), ranked.c._district)
@@ -349,8 +372,12 @@ def _lines(source: FromClause, z: int) -> list[Select[Any]]:
     share: ColumnElement[float] = func.ceil(TILE_LINES * ranked.c.members / (ranked.c.everyone * 1.0))
     room = case((ranked.c.everyone <= TILE_LINES, ranked.c.members), else_=cast(share, BigInteger))
     left_out = case((ranked.c.rank == 1, ranked.c.before + ranked.c.members - room), else_=0)
-    simpler = func.ST_Simplify(ranked.c._shape, side / TILE_PIXELS * SNAP_PIXELS, True)
-    columns = (left_out, ranked.c._district, ranked.c._weight, simpler)
+    snap = side / TILE_PIXELS * SNAP_PIXELS
+    simpler = func.ST_Simplify(ranked.c._shape, snap, True)
+    snapped = func.ST_SnapToGrid(simpler, snap)
+    # What is shorter than the grid is wide vanishes on it; it keeps its own shape.
+    drawn = case((func.coalesce(func.ST_IsEmpty(snapped), True), simpler), else_=snapped)
+    columns = (left_out, ranked.c._district, ranked.c._weight, drawn)
     kept = ranked.c.rank <= room
     return [select(_zoom(z), ranked.c._fid, ranked.c._count, *columns).where(kept)]
 
@@ -375,6 +402,12 @@ def _middle(shape: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElemen
     x: ColumnElement[Any] = func.ST_XMin(shape, type_=Double()) + func.ST_XMax(shape, type_=Double())
     y: ColumnElement[Any] = func.ST_YMin(shape, type_=Double()) + func.ST_YMax(shape, type_=Double())
     return x * half, y * half
+
+
+def _on_grid(metres: ColumnElement[Any], step: float) -> ColumnElement[float]:
+    """The nearest multiple of `step`."""
+    snapped: ColumnElement[float] = func.round(metres / step, type_=Double()) * step
+    return snapped
 
 
 def _side(z: int) -> float:

@@ -217,6 +217,7 @@ class Layer:
     `district_field` holds an administrative code (6, 9 or 12 digits); rows are limited by it.
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
     `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
+    `tile_kb`: a zoom whose tiles would be heavier is drawn from the lighter copy.
     `version` is 0 before anything was published. `bounds` is None while empty. A registered layer has a
     `relation` and no versions to go back to: its `version` counts up when its rows may have changed. A raster
     layer has no fields and no rows.
@@ -233,6 +234,7 @@ class Layer:
     district_field: str | None = None
     time_field: str | None = None
     importance_field: str | None = None
+    tile_kb: int = 300
     min_zoom: int = 0
     max_zoom: int = 22
     owner: str = ""

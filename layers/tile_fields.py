@@ -27,15 +27,13 @@ def fields_of_tiles(layer: Layer) -> tuple[Field, ...]:
 
 
 def far_fields(scope: Scope) -> tuple[Field, ...]:
-    """What travels where a layer is drawn from its lighter copy: fields marked for tiles, without the key.
+    """What travels where a layer is drawn from its lighter copy: what is marked, but neither key nor name.
 
-    Nobody points at one of a crowd, and where the key was sent it took two fifths of such a tile; the
-    feature's id names the row all the same. Of a layer that marks no fields, its name only.
+    Nobody points at one of a crowd or reads its name, and the two were half of such a tile; the feature's id
+    names the row all the same. Of a layer that marks no fields nothing travels.
     """
     layer = scope.layer
-    if not any(f.in_tiles for f in layer.fields):
-        return tuple(f for f in tile_fields(scope) if f.name == layer.name_field)
-    return tuple(f for f in tile_fields(scope) if f.in_tiles)
+    return tuple(f for f in tile_fields(scope) if f.in_tiles and f.name not in (layer.key, layer.name_field))
 
 
 def _travelling(layer: Layer, allowed: Sequence[Field]) -> tuple[Field, ...]:

@@ -155,11 +155,11 @@ def _part(
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None and not is_far else []), *(f.name for f in fields)]
-    if _has_areas(scope.layer):
+    if _has_areas(scope.layer) and not is_far:
         names.append("_label")
     attributes: list[ColumnElement[Any]] = [drawn.c[name] for name in names]
-    if isinstance(band, int):
-        attributes = _of_one_or_many(scope.layer, drawn, names)
+    if is_far:
+        attributes.append(func.nullif(drawn.c._count, literal_column("1")).label("_count"))
     record = select(drawn.c._drawn.label("_geom"), *attributes).correlate(drawn).lateral("_feature")
     tile = func.ST_AsMVT(
         literal_column("_feature"),
@@ -171,16 +171,6 @@ def _part(
     )
     columns = [tile.label("tile"), *_counts(drawn, band, frame)]
     return select(*columns).select_from(drawn.join(record, true()))
-
-
-def _of_one_or_many(layer: Layer, drawn: Subquery, names: Sequence[str]) -> list[ColumnElement[Any]]:
-    """The attributes in the lighter copy: `_count` where one stands for several rows, then without a name."""
-    is_one = drawn.c._count == literal_column("1")
-    nameless = {"_label", layer.name_field}
-    attributes = [
-        case((is_one, drawn.c[name])).label(name) if name in nameless else drawn.c[name] for name in names
-    ]
-    return [*attributes, func.nullif(drawn.c._count, literal_column("1")).label("_count")]
 
 
 def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any]]:

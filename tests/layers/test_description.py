@@ -80,6 +80,7 @@ def test_what_is_written_is_read_again() -> None:
         ("required = true", 'required = "yes"', "required"),
         ('key = "code"', 'key = "code"\ntime_field = "depth_m"', "time_field"),
         ('key = "code"', 'key = "code"\nmin_zoom = 99', "min_zoom"),
+        ('key = "code"', 'key = "code"\ntile_kb = 501', "tile_kb"),
     ],
 )
 def test_a_wrong_description_names_file_field_and_value(

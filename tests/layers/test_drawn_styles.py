@@ -37,7 +37,8 @@ def lists_and_texts(value: object) -> Iterator[list[Any] | str]:
 def test_a_style_reads_only_fields_that_travel_in_tiles(layer_id: str) -> None:
     description = tomllib.loads((KNOWN / f"{layer_id}.toml").read_text("utf-8"))
     in_tiles = {field["name"] for field in description["fields"] if field.get("in_tiles")}
-    in_tiles |= {description["key"], "_label"}  # the mark of the square in which an area is named
+    # the mark of the square in which an area is named, and how many rows one stands for
+    in_tiles |= {description["key"], "_label", "_count"}
     read = {
         part[1]
         for part in lists_and_texts(read_style(layer_id)["layers"])

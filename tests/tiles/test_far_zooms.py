@@ -47,6 +47,7 @@ def _crowded_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generalise, "TILE_VERTICES", 2_000)
     monkeypatch.setattr(generalise, "TILE_LINES", 40)
     monkeypatch.setattr(generalise, "CELLS", 16)
+    monkeypatch.setattr(generalise, "POINT_CELLS", 16)
 
 
 def features(tile: EncodedTile, layer_id: str) -> list[dict[str, Any]]:
@@ -139,16 +140,14 @@ async def fids(database: Database, scope: Scope) -> set[int]:
         return set((await connection.execute(select(source.c._fid))).scalars())
 
 
-async def test_one_of_a_crowd_has_no_key_and_what_stands_for_several_no_name(database: Database) -> None:
+async def test_one_of_a_crowd_has_neither_key_nor_name(database: Database) -> None:
     layer = await put(database, shop_layer(), shops(900))
     async with Catalogue(database) as catalogue:
         tile = await TileServer(database, catalogue).tile(
             [scope_for(ANONYMOUS, layer)], tile_at(MIDDLE, 31.74, 12)
         )
     drawn = [f["properties"] for f in features(tile, "shop")]
-    assert not any("code" in each for each in drawn)
-    assert not any("name" in each for each in drawn if "_count" in each)
-    assert any("name" in each for each in drawn)
+    assert not any("code" in each or "name" in each for each in drawn)
     assert all("is_open" in each for each in drawn)
 
 
@@ -160,7 +159,8 @@ async def test_each_district_has_its_share_of_the_lines_there_is_room_for(databa
     kept = [select(func.count()).select_from(generalised_rows(s, 4).subquery()) for s in (own, everyone)]
     async with database.connect() as connection:
         of_the_west, of_all = [await connection.scalar(statement) for statement in kept]
-    assert of_the_west == -(-40 * west // 400)
+    # Each nearer zoom had its share first, so that it may be off by the one that rounding up adds.
+    assert abs((of_the_west or 0) - 40 * west / 400) <= 2
     assert 40 <= (of_all or 0) <= 41
 
 
@@ -168,23 +168,22 @@ async def test_few_rows_with_much_to_tell_are_a_crowd_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(generalise, "SAMPLED_EACH", 1)
-    monkeypatch.setattr(generalise, "TILE_BYTES", 22_000)
     talkative = shops(90)
     talkative.columns["name"] = [f"{n:03d}" * 60 for n in range(90)]
-    layer = await put(database, shop_layer(), talkative)
+    layer = await put(database, shop_layer(tile_kb=22), talkative)
     assert layer.generalised is not None
-    brief = await put(database, shop_layer(id="brief"), shops(90))
+    brief = await put(database, shop_layer(id="brief", tile_kb=22), shops(90))
     assert brief.generalised is None
 
 
-async def test_a_stranger_tells_no_more_than_its_name_far_out(database: Database) -> None:
+async def test_a_stranger_tells_only_how_many_far_out(database: Database) -> None:
     layer = await put(database, plot_layer(), estate(900))
     async with Catalogue(database) as catalogue:
         tile = await TileServer(database, catalogue).tile(
             [scope_for(ANONYMOUS, layer)], tile_at(MIDDLE, 31.732, 12)
         )
     told = {name for f in features(tile, "plot") for name in f["properties"]}
-    assert told <= {"地块%名称", "_label", "_count"}
+    assert told == {"_count"}
 
 
 async def test_a_layer_that_is_to_begin_farther_out_waits_there_for_its_copy(database: Database) -> None:
@@ -198,6 +197,8 @@ async def test_a_layer_that_is_to_begin_farther_out_waits_there_for_its_copy(dat
     assert before.is_empty
     assert await finish_what_waits(database) == 1
     finished = await get_layer(database, "shop")
+    heavier = await register(database, shop_layer(min_zoom=9, tile_kb=200))
+    assert heavier.unfinished == ("copy",)
     assert (finished.generalised or (0, 0))[0] == 9
     async with Catalogue(database) as catalogue:
         after = await TileServer(database, catalogue).tile([scope_for(ANONYMOUS, finished)], square)

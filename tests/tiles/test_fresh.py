@@ -103,6 +103,7 @@ async def test_what_is_kept_is_what_would_be_drawn(
     monkeypatch.setattr(generalise, "TILE_VERTICES", 900)
     monkeypatch.setattr(generalise, "TILE_LINES", 25)
     monkeypatch.setattr(generalise, "CELLS", 16)
+    monkeypatch.setattr(generalise, "POINT_CELLS", 16)
     chance = random.Random(7)
     layers: dict[str, Layer] = {}
     makers = {"shop": (shop_layer(), shops), "pipe": (pipe_layer(), pipes), "plot": (plot_layer(), plots)}

@@ -151,7 +151,13 @@ async def test_what_reaches_beyond_the_zone_is_cut(database: Database, tmp_path:
 async def test_what_is_kept_is_what_would_be_drawn(
     database: Database, own_set: OwnMatrixSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit, value in (("TILE_FEATURES", 60), ("TILE_VERTICES", 900), ("TILE_LINES", 25), ("CELLS", 16)):
+    for limit, value in (
+        ("TILE_FEATURES", 60),
+        ("TILE_VERTICES", 900),
+        ("TILE_LINES", 25),
+        ("CELLS", 16),
+        ("POINT_CELLS", 16),
+    ):
         monkeypatch.setattr(generalise, limit, value)
     squares = [square for z in list(own_set.levels)[:7] for square in over_the_town(own_set, z)]
     async with Catalogue(database) as catalogue:

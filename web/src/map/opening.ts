@@ -64,16 +64,14 @@ function follow(): void {
   }
 }
 
-/** A tall screen would show a wide city as a strip; there it opens on the middle of it. */
-const NEARER_ON_PHONE = 0.8
-
 /** The whole city. */
 function showCity(): void {
   const map = cityMap.value
   if (!map || !fullExtent.value) return
   const [west, south, east, north] = fullExtent.value
-  map.fitBounds([[west, south], [east, north]], { padding: paddingOfPanes(), animate: false })
-  if (isPhone.value) map.setZoom(map.getZoom() + NEARER_ON_PHONE)
+  // Wide as it is, it lies below a phone's buttons.
+  const padding = isPhone.value ? { ...paddingOfPanes(), right: 24 } : paddingOfPanes()
+  map.fitBounds([[west, south], [east, north]], { padding, animate: false })
 }
 
 function paddingOfPanes() {

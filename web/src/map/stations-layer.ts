@@ -1,4 +1,5 @@
 /** Stations as badges that say their value in the colour of its level. */
+import type { ExpressionSpecification, FilterSpecification } from 'maplibre-gl'
 import { watch } from 'vue'
 import { shownLayers } from '@/layers/state'
 import { stations } from '@/stations/state'
@@ -11,6 +12,12 @@ export const STATIONS = 'stations'
 const SANS = ['Map Bold', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC']
 const SERIF = ['Map Bold', 'Times New Roman', 'Songti SC', 'SimSun', 'Noto Serif CJK SC', 'serif']
 
+/** From afar the stations that say how the air or the water is stand out; the others are dots. */
+const HAS_INDEX: ExpressionSpecification = ['boolean', ['get', 'hasIndex'], false]
+const NEAR_9: ExpressionSpecification = ['case', HAS_INDEX, 3.5, 2]
+const NEAR_11: ExpressionSpecification = ['case', HAS_INDEX, 8, 3]
+const NEAR_13: ExpressionSpecification = ['case', HAS_INDEX, 12, 10]
+
 /** Drawn by the service for those who have no readings; the badges replace it. */
 const PLAIN = ['station-dot', 'station-name']
 
@@ -20,21 +27,23 @@ export function setUpStationsLayer(): void {
       id: 'stations-disc',
       type: 'circle',
       paint: {
-        'circle-radius': ['interpolate', ['linear'], ['zoom'], 9, 7, 12, 13, 16, 17],
+        'circle-radius': ['interpolate', ['linear'], ['zoom'], 9, NEAR_9, 11.5, NEAR_11, 13, NEAR_13, 16, 17],
         'circle-color': ['get', 'color'],
         'circle-stroke-color': scheme === 'light' ? '#ffffff' : '#0e151d',
-        'circle-stroke-width': 2,
+        'circle-stroke-width': ['interpolate', ['linear'], ['zoom'], 9, 0.8, 13, 2],
       },
+      layout: { 'circle-sort-key': ['case', HAS_INDEX, 1, 0] },
     },
     {
       id: 'stations-value',
       type: 'symbol',
-      minzoom: 10.5,
+      minzoom: 11.2,
+      filter: ['step', ['zoom'], HAS_INDEX, 12.8, true] as FilterSpecification,
       layout: {
         'text-field': ['get', 'value'],
         // without serifs the classes Ⅰ to Ⅲ are only bars
         'text-font': ['case', ['get', 'isClass'], ['literal', SERIF], ['literal', SANS]],
-        'text-size': ['interpolate', ['linear'], ['zoom'], 10.5, 9, 12, 11.5, 16, 14],
+        'text-size': ['interpolate', ['linear'], ['zoom'], 11.2, 8.5, 13, 11, 16, 14],
         'text-allow-overlap': true,
         'text-ignore-placement': true,
       },
@@ -85,6 +94,7 @@ function fill(): void {
           value: badgeText(station),
           color,
           ink: inkOn(color),
+          hasIndex: station.index !== null && station.index !== undefined,
           isClass: station.index?.kind === 'water_class',
         },
       }
