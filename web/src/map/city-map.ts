@@ -41,7 +41,7 @@ export const threeD = ref(false)
 /** Prefix of sources and layers that the page draws over the city itself. */
 export const OVERLAY = 'page-'
 
-const FONTS_OF_THIS_COMPUTER = "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
+export const FONTS_OF_THIS_COMPUTER = "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
 
 let assembled: StyleSpecification | null = null
 
