@@ -154,6 +154,19 @@ def reproject(geometries: NDArray[np.object_], source: CRS, target: CRS = CGCS20
     return moved
 
 
+def reproject_points(
+    coordinates: NDArray[np.float64], source: CRS, target: CRS = CGCS2000
+) -> NDArray[np.float64]:
+    """(n, 2) coordinates of `source` in `target`, easting (longitude) first on both sides.
+
+    What cannot be transformed is infinite then. The input is not changed.
+    """
+    if not len(coordinates) or source == target:
+        return coordinates.copy()
+    transformer = _transformer(source.to_wkt(), target.to_wkt())
+    return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
+
+
 @lru_cache(maxsize=64)
 def route(source: CRS, target: CRS = CGCS2000) -> Route:
     """What `reproject` does between the two, and the error it leaves."""

@@ -12,10 +12,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from gis.crs import CGCS2000, CRS, Frame, reproject, to_cgcs2000
+from gis.crs import CGCS2000, CRS, Frame, reproject, reproject_points, to_cgcs2000
+from gis.plain_wkb import PlainShapes
 from gis.shapes import drop_z, mend, to_multi
 from importers.masks import Mask
-from importers.source import Geometries
+from importers.source import Chunk, Geometries, Plain
 from layers.model import BoundingBox, GeometryType
 
 SHIFTED: tuple[Frame, ...] = ("gcj02", "bd09")
@@ -60,18 +61,29 @@ def prepare(shapes: Geometries, target: Target) -> Prepared:
     return Prepared(state.shapes, state.refused, state.mended)
 
 
-def arrive(shapes: Geometries, target: Target) -> Arriving:
-    """`shapes` at their place on earth, flat; not yet of the layer's type, nor valid."""
+def arrive(shapes: Geometries, target: Target, plain: Plain | None = None) -> Arriving:
+    """`shapes` at their place on earth, flat; not yet of the layer's type, nor valid.
+
+    Where `plain` has a row's shape, that is taken, and made of the layer's type on the way.
+    """
     state = Arriving(shapes)
-    state.refuse("geometry.missing", shapely.is_missing(shapes))
+    state.refuse("geometry.missing", shapely.is_missing(shapes) & ~_of(plain, shapes))
     state.refuse("geometry.not_finite", ~_is_finite(shapes))
     state.refuse("geometry.empty", shapely.is_empty(shapes))
     high = shapely.has_z(shapes) | shapely.has_m(shapes)
     if high.any():
         state.shapes = drop_z(state.shapes)
         state.mend("geometry.height", None, high)
-    _move(state, target)
+    _move(state, target, plain)
     return state
+
+
+def arrive_chunk(chunk: Chunk, target: Target) -> Arriving:
+    """As `arrive`, of all rows of a chunk with shapes."""
+    if chunk.plain is None or chunk.shapes is None or target.frame in SHIFTED:
+        assert chunk.geometry is not None
+        return arrive(chunk.geometry, target)
+    return arrive(chunk.shapes, target, chunk.plain)
 
 
 def fit(state: Arriving, target: Target, *, makes_valid: bool = True) -> None:
@@ -96,6 +108,8 @@ class Arriving:
         self.mended: list[tuple[str, str | None, Mask]] = []
         self.broken: dict[int, shapely.Geometry] = {}
         """Shapes made valid, as they were, by position."""
+        self.made: tuple[Geometries, Geometries] | None = None
+        """Shapes as they were made of arrays, and their bytes; None where a row's was not."""
         self.gone = np.zeros(len(shapes), dtype=bool)
         self._left = np.full(len(shapes), None, dtype=object)
 
@@ -118,12 +132,20 @@ class Arriving:
             self.mended.append((rule, reason, kept))
 
 
-def _move(state: Arriving, target: Target) -> None:
+def _of(plain: Plain | None, shapes: Geometries) -> Mask:
+    """The rows whose shapes are in `plain`."""
+    return np.zeros(len(shapes), dtype=bool) if plain is None else plain.rows
+
+
+def _move(state: Arriving, target: Target, plain: Plain | None) -> None:
     """To CGCS2000 longitude and latitude; what cannot get there is refused."""
+    if plain is not None:
+        _move_plain(state, target, plain)
     if target.crs != CGCS2000:
-        moved = reproject(state.shapes, target.crs)
-        state.shapes = moved
-        state.refuse("geometry.beyond_crs", shapely.is_missing(moved))
+        others = ~_of(plain, state.shapes)
+        if others.any():
+            state.shapes[others] = reproject(state.shapes[others], target.crs)
+        state.refuse("geometry.beyond_crs", shapely.is_missing(state.shapes))
     frame = target.frame
     if frame is not None and frame in SHIFTED:
         state.shapes = np.asarray(
@@ -136,6 +158,20 @@ def _move(state: Arriving, target: Target) -> None:
         zero = (west == 0) & (east == 0) & (south == 0) & (north == 0)
     state.refuse("geometry.off_earth", ~inside)
     state.refuse("geometry.zero", zero)
+
+
+def _move_plain(state: Arriving, target: Target, plain: Plain) -> None:
+    """Makes the shapes of `plain`, reprojected; none where a point cannot be."""
+    kind, coordinates, counts = plain.shapes
+    moved = PlainShapes(kind, reproject_points(coordinates, target.crs), counts)
+    reached = ~moved.any_of(np.isfinite(moved.coordinates).sum(axis=1) < 2)
+    multi = target.geometry_type == f"Multi{kind}"
+    wkb = moved.only(reached).wkb(multi=multi).to_numpy(zero_copy_only=False)
+    there = np.flatnonzero(plain.rows)[reached]
+    state.shapes[there] = shapely.from_wkb(wkb)
+    shapes, told = (np.full(len(state.shapes), None, dtype=object) for _ in range(2))
+    shapes[there], told[there] = state.shapes[there], wkb
+    state.made = shapes, told
 
 
 def _fit_type(state: Arriving, geometry_type: GeometryType) -> None:

@@ -81,7 +81,7 @@ def _from_local(
 
     def read(rows: int, inner: Callable[[int], Iterator[Chunk]] = source.read) -> Iterator[Chunk]:
         for chunk in inner(rows):
-            yield chunk if chunk.geometry is None else replace(chunk, geometry=system.placed(chunk.geometry))
+            yield chunk if chunk.geometry is None else chunk.with_geometry(system.placed(chunk.geometry))
 
     title = system.title or system.name
     found = Found(
@@ -293,7 +293,7 @@ def _flipped(source: Source) -> Source:
             if chunk.geometry is None:
                 yield chunk
                 continue
-            yield replace(chunk, geometry=_exchanged(chunk.geometry))
+            yield chunk.with_geometry(_exchanged(chunk.geometry))
 
     note = Note(
         "place.swapped",

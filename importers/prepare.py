@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from importers.check.inspection import Inspection, joined
 from importers.check.model import Remark, RemarkKind, Rows
 from importers.derive import derive, padded_grid_codes
-from importers.geometry import Arriving, Target, arrive, fit
+from importers.geometry import Arriving, Target, arrive_chunk, fit
 from importers.keys import SeenKeys
 from importers.masks import Mask
 from importers.match import Matching, missing, values
@@ -73,8 +74,7 @@ def batches(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS
             name: array if count == len(kept) else array.filter(mask)
             for name, array in arrived.columns.items()
         }
-        shapes = arrived.shapes[kept]
-        yield Batch(shapely.to_wkb(shapes, output_dimension=2), columns, shapes)
+        yield Batch(arrived.wkb()[kept], columns, arrived.shapes[kept])
 
 
 def prepared(plan: Plan, counted: Counted, seen: SeenKeys, rows: int = CHUNK_ROWS) -> Iterator[Arrived]:
@@ -125,8 +125,7 @@ def _arrived(plan: Plan, chunk: Chunk, counted: Counted) -> Arrived | None:
     arrived = Arrived(plan.layer, chunk.rows, tally, plan.file)
     with lap("reproject, mend and coerce (CPU)", cpu=True):
         arrived.match(chunk, plan.matching)
-        assert chunk.geometry is not None
-        state = arrive(chunk.geometry, plan.target)
+        state = arrive_chunk(chunk, plan.target)
         if inspection is not None:
             state.shapes = arrived.mend(inspection, state.shapes)
         fit(state, plan.target, makes_valid=inspection is None or inspection.makes_valid)
@@ -184,6 +183,7 @@ class Arrived:
         self._valid: Mask | None = None
         self._remarks: list[Remark] = []
         self._keys: list[str | None] | None = None
+        self._made: tuple[Geometries, Geometries] | None = None
 
     def match(self, chunk: Chunk, matching: Matching) -> None:
         """Coerces the matched columns; rows with a value that cannot be read are refused."""
@@ -232,8 +232,18 @@ class Arrived:
         for rule_id, reason, mask in state.mended:
             self.tally.count(rule_id, int(mask.sum()), reason)
         self.shapes, self.told = state.shapes, state.told
+        self._made = state.made
         self._beyond = state.refused.get("geometry.beyond_crs")
         self._valid = ~state.gone if is_valid else None
+
+    def wkb(self) -> Geometries:
+        """(n,) the shapes as bytes, as shapely writes them; None where refused."""
+        if self._made is None:
+            return np.asarray(shapely.to_wkb(self.shapes, output_dimension=2), dtype=object)
+        shapes, wkb = self._made
+        other = ~np.fromiter(map(is_, self.shapes, shapes), dtype=bool, count=len(shapes))
+        wkb[other] = shapely.to_wkb(self.shapes[other], output_dimension=2)
+        return wkb
 
     def forget_validity(self) -> None:
         """The shapes were changed after they were made valid."""

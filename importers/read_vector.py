@@ -22,6 +22,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 
 from gis.crs import CRS, describe, read_crs
 from gis.errors import UnknownCrs
+from gis.plain_wkb import plain_shapes
 from importers.arrow import decoded, decoded_array, plain
 from importers.encoding import is_valid, said_encoding
 from importers.errors import (
@@ -36,8 +37,8 @@ from importers.header import check_names, unseen_characters, visible
 from importers.json_text import json_kind
 from importers.options import ImportOptions
 from importers.shapefile import Parts, check_whole, dbf_encoding, deleted_rows, parts, text_blocks
-from importers.shapes_read import CURVED, UNREAD, from_wkb
-from importers.source import Chunk, Found, Note, Source, Trouble
+from importers.shapes_read import CURVED, UNREAD, Read, from_wkb
+from importers.source import Chunk, Found, Note, Plain, Source, Trouble
 
 DRIVERS: dict[str, tuple[str, ...]] = {
     ".shp": ("ESRI Shapefile",),
@@ -279,9 +280,8 @@ def selected(
 
 
 def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None, said: list[str]) -> Chunk:
-    wkb = batch.column(geometry).to_numpy(zero_copy_only=False)
     numbers = np.arange(first, first + batch.num_rows, dtype=np.int64)
-    shapes, unread, curved = from_wkb(wkb)
+    in_arrays, (shapes, unread, curved) = _shapes(batch.column(geometry))
     broken = unread | curved
     troubles = tuple(
         Trouble(int(number), "geometry.unreadable", *(CURVED if is_curve else UNREAD))
@@ -303,7 +303,19 @@ def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None
     keep = ~broken
     if not keep.all():
         columns = {name: array.filter(pa.array(keep)) for name, array in columns.items()}
-    return Chunk(numbers[keep], columns, shapes[keep], troubles, tuple(notes))
+        in_arrays = in_arrays and in_arrays._replace(rows=in_arrays.rows[keep])
+    return Chunk(numbers[keep], columns, shapes[keep], troubles, tuple(notes), in_arrays)
+
+
+def _shapes(wkb: pa.Array) -> tuple[Plain | None, Read]:
+    """Plain shapes as arrays where there are any, and all others one by one."""
+    found = plain_shapes(wkb)
+    if found is None:
+        return None, from_wkb(wkb.to_numpy(zero_copy_only=False))
+    others = ~found[0]
+    given = np.full(len(wkb), None, dtype=object)
+    given[others] = wkb.filter(pa.array(others)).to_numpy(zero_copy_only=False)
+    return Plain(*found), from_wkb(given)
 
 
 def _names(given: list[str], by_hand: str | None) -> list[str]:

@@ -85,4 +85,6 @@ def _thinned(
     mask = pa.array(keep)
     columns = {name: array.filter(mask) for name, array in chunk.columns.items()}
     geometry = None if chunk.geometry is None else chunk.geometry[keep]
-    return replace(chunk, rows=chunk.rows[keep], columns=columns, geometry=geometry), positions[keep]
+    return replace(chunk, rows=chunk.rows[keep], columns=columns, shapes=geometry, plain=None), positions[
+        keep
+    ]

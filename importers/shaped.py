@@ -130,7 +130,7 @@ def _with_geometry(source: Source, columns: Columns) -> Source:
 def _point_chunk(chunk: Chunk, columns: Columns) -> Chunk:
     """The rows with points; rows whose coordinates are no numbers become troubles."""
     if not len(chunk):
-        return replace(chunk, geometry=np.empty(0, dtype=object))
+        return chunk.with_geometry(np.empty(0, dtype=object))
     assert columns.x is not None
     assert columns.y is not None
     x, x_wrong = numbers(chunk.columns[columns.x])
@@ -164,7 +164,7 @@ def _is_written(array: pa.Array) -> NDArray[np.bool_]:
 def _wkt_chunk(chunk: Chunk, column: str) -> Chunk:
     """The rows with the shapes of their WKT; text that is no WKT becomes a trouble."""
     if not len(chunk):
-        return replace(chunk, geometry=np.empty(0, dtype=object))
+        return chunk.with_geometry(np.empty(0, dtype=object))
     texts = [
         None if t is None else re.sub(r"^\s*SRID=\d+;", "", str(t)) for t in chunk.columns[column].to_pylist()
     ]

@@ -7,15 +7,19 @@ with the row numbers a person would count, and shapely geometries still in the f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import shapely
 from numpy.typing import NDArray
 
 from gis.crs import CRS, Frame, Route
+from gis.plain_wkb import PlainShapes
+from importers.masks import Mask
 from layers.model import Text
 
 CHUNK_ROWS = 20_000
@@ -45,6 +49,13 @@ class Note(NamedTuple):
     times: int = 1
 
 
+class Plain(NamedTuple):
+    """Shapes of some rows of a chunk: `rows`, (n,) bool, says of which."""
+
+    rows: Mask
+    shapes: PlainShapes
+
+
 class Trouble(NamedTuple):
     """Rows that a reader cannot give: `row` as a person counts, and why."""
 
@@ -59,15 +70,31 @@ class Chunk:
     """Some rows, in the order of the file.
 
     `rows`: (n,) int64, numbers as a person counts them. `columns`: Arrow arrays of n values each.
-    `geometry`: (n,) shapely or None in the source's CRS, x before y; None if the table has no geometry.
+    `shapes`: (n,) shapely or None in the source's CRS, x before y; None if the table has no geometry.
     `troubles`: rows between these that could not be read at all. `mended`: counts by rule id.
+    `plain`: rows whose shapes are not in `shapes` but in arrays, for who can use them so.
     """
 
     rows: NDArray[np.int64]
     columns: dict[str, pa.Array]
-    geometry: Geometries | None = None
+    shapes: Geometries | None = None
     troubles: tuple[Trouble, ...] = ()
     mended: tuple[Note, ...] = ()
+    plain: Plain | None = None
+
+    @cached_property
+    def geometry(self) -> Geometries | None:
+        """(n,) every row's shape or None, as `shapes`."""
+        if self.plain is None or self.shapes is None:
+            return self.shapes
+        whole = self.shapes.copy()
+        wkb = self.plain.shapes.wkb(multi=False)
+        whole[self.plain.rows] = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
+        return whole
+
+    def with_geometry(self, shapes: Geometries) -> Chunk:
+        """The same rows with other shapes."""
+        return replace(self, shapes=shapes, plain=None)
 
     def __len__(self) -> int:
         return len(self.rows)
