@@ -20,7 +20,6 @@ from gis.matrix_sets import METRES_PER_DEGREE, TILE_PIXELS
 from importers.errors import BadFile, NoMatch, UnknownPlace
 from importers.options import ImportOptions, Progress, Step
 from importers.place import placed
-from importers.raster_cog import fingerprint, ranges, write_cog
 from importers.recognise import own_layer_id
 from importers.report import Count, ImportReport, State
 from importers.source import Found, Pixels, Source
@@ -147,6 +146,8 @@ def by_command_line(source: Source) -> BadFile:
 
 def _name(part: RasterPart) -> str:
     """Where the file goes in the folder of rasters: the same content and evidence, the same name."""
+    from importers.raster_cog import fingerprint  # a library that takes longer to load than a small import
+
     crs, pixels = part.source.crs, part.source.pixels
     assert crs is not None
     assert pixels is not None
@@ -155,6 +156,8 @@ def _name(part: RasterPart) -> str:
 
 
 def _converted(part: RasterPart, folder: Path, name: str) -> RasterFile:
+    from importers.raster_cog import ranges, write_cog
+
     source, target = part.source, folder / name
     pixels, crs = source.pixels, source.crs
     assert pixels is not None

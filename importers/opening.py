@@ -14,34 +14,48 @@ from importers.read_delimited import delimited_source
 from importers.read_network import network_sources
 from importers.read_osm import osm_sources
 from importers.read_parquet import parquet_sources
-from importers.read_raster import RASTER_SUFFIXES, raster_sources
-from importers.read_sheet import sheet_sources
 from importers.read_vector import DRIVERS, vector_sources
 from importers.source import Source
 
 Reader = Callable[[Path, str, ImportOptions], list[Source]]
+
+RASTER_SUFFIXES = (".tif", ".tiff")
 
 
 def _delimited(path: Path, file: str, options: ImportOptions) -> list[Source]:
     return [delimited_source(path, file, options)]
 
 
+# The libraries of these take longer to load than a small file takes to import.
+
+
 def _drawing(path: Path, file: str, options: ImportOptions) -> list[Source]:
-    # Its library takes as long to load as all other readers together.
     from importers.read_drawing import drawing_sources
 
     return drawing_sources(path, file, options)
 
 
+def _raster(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    from importers.read_raster import raster_sources
+
+    return raster_sources(path, file, options)
+
+
+def _sheet(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    from importers.read_sheet import sheet_sources
+
+    return sheet_sources(path, file, options)
+
+
 READERS: dict[str, Reader] = {
     **dict.fromkeys(DRIVERS, vector_sources),
     **dict.fromkeys((".csv", ".tsv", ".txt"), _delimited),
-    **dict.fromkeys((".xlsx", ".xlsm"), sheet_sources),
+    **dict.fromkeys((".xlsx", ".xlsm"), _sheet),
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
     ".inp": network_sources,
     ".dxf": _drawing,
     **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
-    **dict.fromkeys(RASTER_SUFFIXES, raster_sources),
+    **dict.fromkeys(RASTER_SUFFIXES, _raster),
 }
 """Which reader a suffix is for."""
 

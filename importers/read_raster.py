@@ -25,7 +25,6 @@ from importers.errors import BadFile, UnknownPlace, Unreadable
 from importers.options import ImportOptions
 from importers.source import Chunk, Found, Note, Pixels, Source
 
-RASTER_SUFFIXES = (".tif", ".tiff")
 MOST_PIXELS = 10_000_000_000
 """100,000 × 100,000: 600 km² at 8 cm, a whole city's district in one file."""
 MOST_BANDS = 32

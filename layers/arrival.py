@@ -61,12 +61,14 @@ class Batch(NamedTuple):
 class Arrived(NamedTuple):
     """A batch that fits its layer. `shapes`: shapely geometries or None; `wkb`: the same as Arrow binary.
 
-    `columns` holds every field of the layer, as `ARROW_TYPES`.
+    `columns` holds every field of the layer, as `ARROW_TYPES`; `boxes`: (n, 4) west, south, east and north,
+    not a number without a place.
     """
 
     shapes: Shapes
     wkb: pa.Array
     columns: dict[str, pa.Array]
+    boxes: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -98,8 +100,9 @@ def arrived(layer: Layer, batch: Batch, before: int) -> Arrived:
             shapes = np.asarray(shapely.from_wkb(np.asarray(batch.wkb, dtype=object)), dtype=object)
     except (shapely.GEOSException, TypeError) as error:
         raise unstorable(layer) from error
-    _check_places(shapes, before)
-    return Arrived(shapes, pa.array(batch.wkb, pa.binary()), columns)
+    boxes = shapely.bounds(shapes)
+    _check_places(shapes, boxes, before)
+    return Arrived(shapes, pa.array(batch.wkb, pa.binary()), columns, boxes)
 
 
 def unstorable(layer: Layer) -> BadData:
@@ -178,9 +181,9 @@ def _unfit(kind: FieldType, values: Sequence[Any]) -> str | None:
     return None
 
 
-def _check_places(shapes: Shapes, before: int) -> None:
+def _check_places(shapes: Shapes, boxes: NDArray[np.float64], before: int) -> None:
     """Refuses coordinates no place has and empty shapes."""
-    west, south, east, north = shapely.bounds(shapes).T
+    west, south, east, north = boxes.T
     with np.errstate(invalid="ignore"):
         inside = (west >= -180) & (east <= 180) & (south >= -MAX_LATITUDE) & (north <= MAX_LATITUDE)
     outside = np.flatnonzero(~inside & ~shapely.is_missing(shapes))

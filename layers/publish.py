@@ -142,7 +142,7 @@ async def publish_in(
         told = {**report, "within": list(within)} if within else dict(report)
         if can_become_rows(layer, source) and not within:
             version = await _first(
-                connection, layer, source, by=by, note=note, report=told, districts=districts
+                connection, layer, source, delivery, by=by, note=note, report=told, districts=districts
             )
         else:
             with lap("compare"):
@@ -367,31 +367,30 @@ async def _first(
     connection: AsyncConnection,
     layer: Layer,
     source: Table,
+    staged: Staged,
     *,
     by: str,
     note: str,
     report: Mapping[str, Any],
     districts: Sequence[str],
 ) -> Version | None:
-    """Makes `source` the first version of the locked `layer`, without moving a row."""
+    """Makes `source`, all of `staged`, the first version of the locked `layer`, without moving a row."""
     if districts:
         await _refuse_outside(connection, layer, source, None, districts)
-    count = int(await connection.scalar(select(func.count()).select_from(source)) or 0)
+    count = staged.count
     if not count:
         return None
     await become_rows(connection, layer, source, count)
     later = count >= finish.LATER_FROM
-    with lap("spatial indexes"):
-        await ensure_indexes(connection, layer, only_places=later)
+    await ensure_indexes(connection, layer, only_places=later)
     zooms = None
     if not later:
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{layer.id}"'))
         zooms = await generalise(connection, layer)
-    with lap("bounds"):
-        bounds = await bounds_of(connection, layer)
+    bounds = staged.bounds
     difference = Difference(count, 0, 0, 0, () if bounds is None else (BoundingBox(*bounds),))
     state = {
-        "bounds": bounds,
+        "bounds": bounds and list(bounds),
         "generalised": zooms and list(zooms),
         "unfinished": list(finish.ALL) if later else [],
     }

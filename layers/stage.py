@@ -32,7 +32,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable
 
-from layers.arrival import Arrived, Batch, arrived, unstorable
+from layers.arrival import Batch, arrived, unstorable
+from layers.become import index_stage
 from layers.catalogue import find_layer, refuse_registered
 from layers.db import Database, driver, identifier
 from layers.description import check
@@ -63,6 +64,7 @@ class Staged:
 
     `removes`: keys of rows that the delivery says are gone.
     `as_rows`: the table has the shape of the layer's current rows, because there are none yet.
+    `bounds`: west, south, east and north of its rows, EPSG:4490; None if none has a place.
     """
 
     layer: Layer
@@ -70,6 +72,7 @@ class Staged:
     count: int
     removes: tuple[str, ...] = ()
     as_rows: bool = False
+    bounds: tuple[float, float, float, float] | None = None
 
 
 def stage_table(layer: Layer, name: str, *, as_rows: bool = False, temporary: bool = False) -> Table:
@@ -125,14 +128,31 @@ async def stage(
         with lap("read and copy"):
             await _copy(connection, arriving, table, batches, on_progress)
         _check_keys(arriving)
-        with lap("keys"):
-            if layer.key is None:
-                await _number_repeated(connection, table)
-            await _make_unique(connection, layer, table)
+        if layer.key is None:
+            await _number_repeated(connection, table)
         if not as_rows:
+            with lap("keys"):
+                await _make_unique(connection, layer, table)
             # What the comparison's plan depends on, and nothing else.
             await connection.execute(text(f'ANALYZE {STAGE_SCHEMA}."{name}" (_row, _key, _hash)'))
-    return Staged(layer, name, arriving.count, as_rows=as_rows)
+    staged = Staged(layer, name, arriving.count, as_rows=as_rows, bounds=arriving.bounds)
+    if as_rows:
+        await _index(db, layer, table, staged)
+    return staged
+
+
+async def _index(db: Database, layer: Layer, table: Table, staged: Staged) -> None:
+    """The indexes of a stage that has the shape of rows; without them there is no stage."""
+
+    async def make_unique() -> None:
+        async with db.begin(timeout_ms=0) as connection:
+            await _make_unique(connection, layer, table)
+
+    try:
+        await index_stage(db, staged.table, make_unique)
+    except BaseException:
+        await discard(db, staged)
+        raise
 
 
 async def discard(db: Database, staged: Staged) -> None:
@@ -198,8 +218,17 @@ class _Arriving:
         self.count = 0
         self.keyless = 0
         self.longest_key = 0
+        self._bounds: NDArray[np.float64] = np.full(4, np.nan)
         self._codes = codes
         self._as_rows = as_rows
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """West, south, east and north of all rows so far; None if none has a place."""
+        if np.isnan(self._bounds).any():
+            return None
+        west, south, east, north = self._bounds.tolist()
+        return west, south, east, north
 
     @property
     def names(self) -> list[str]:
@@ -229,7 +258,12 @@ class _Arriving:
             row_columns.append(sent(pa.array(np.ones(len(whole), dtype=np.int32))))
         row_columns += [whole.wkb, *(values[n] for n in self.layer.field_names)]
         self.count += len(whole)
-        return _Portion(copied(row_columns, _by_place(whole)), len(whole))
+        self._reach(whole.boxes)
+        return _Portion(copied(row_columns, _by_place(whole.boxes)), len(whole))
+
+    def _reach(self, boxes: NDArray[np.float64]) -> None:
+        corners = np.vstack([self._bounds, boxes])
+        self._bounds = np.concatenate([np.fmin.reduce(corners[:, :2]), np.fmax.reduce(corners[:, 2:])])
 
     def _keys(self, columns: dict[str, pa.Array], hashes: pa.Array) -> pa.Array:
         if self.layer.key is None:
@@ -242,13 +276,15 @@ class _Arriving:
         return sent(keys)
 
 
-def _by_place(whole: Arrived) -> NDArray[np.int64]:
+def _by_place(boxes: NDArray[np.float64]) -> NDArray[np.int64]:
     """The order of the rows along a curve over the map (Z-order), within their batch.
+
+    `boxes`: (n, 4) west, south, east and north of each, not a number without a place.
 
     Neighbours on the map become neighbours on disk: a tile of 9,000 points is read 1.8 times as fast as with
     rows in the order of arrival.
     """
-    west, south, east, north = shapely.bounds(whole.shapes).T
+    west, south, east, north = boxes.T
     places = []
     for middle, half_circle in (((west + east) / 2, 180), ((south + north) / 2, 90)):
         cells = np.nan_to_num((middle / half_circle + 1) * (1 << 30)).astype(np.uint64)
