@@ -92,12 +92,34 @@ async def deliver_layers(
     then.
     """
     works = {id(part): _Work(part) for part in delivery.parts}
-    made_of = None
-    if kept is None and not options.dry_run:
-        made_of = await asyncio.to_thread(fingerprint, delivery, layers, options)
-        same = await unchanged(db, delivery, made_of)
-        if same is not None:
-            return [await _nothing_new(db, same, options, progress)]
+    if kept is not None or options.dry_run:
+        return await _deliver(db, delivery, works, layers, options, progress, among, kept, None)
+    made_of = asyncio.create_task(asyncio.to_thread(fingerprint, delivery, layers, options))
+    try:
+        if any(layer.version for part in delivery.parts if (layer := layers.get(part.layer.id)) is not None):
+            same = await unchanged(db, delivery, await asyncio.shield(made_of))
+            if same is not None:
+                return [await _nothing_new(db, same, options, progress)]
+        return await _deliver(db, delivery, works, layers, options, progress, among, None, made_of)
+    finally:
+        # a thread cannot be interrupted, and what it reads may be put away after this
+        await asyncio.wait({made_of})
+        if not made_of.cancelled():
+            made_of.exception()
+
+
+async def _deliver(
+    db: Database,
+    delivery: Delivery,
+    works: dict[int, _Work],
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+    among: Among | None,
+    kept: list[Compared] | None,
+    made_of: asyncio.Task[str | None] | None,
+) -> list[ImportReport]:
+    """As `deliver_layers`; `made_of`: what the delivery is by its bytes, kept with what is published."""
     if kept is None:
         for work in works.values():
             work.run_id = await begin_run(
@@ -276,7 +298,7 @@ async def _finish(
     options: ImportOptions,
     progress: Progress,
     kept: list[Compared] | None,
-    made_of: str | None,
+    made_of: asyncio.Task[str | None] | None,
 ) -> None:
     """Publishes the stages, or compares them only, or lets them go because rows were refused."""
     stages = [o.staged for o in outcomes if o.staged is not None]
@@ -293,12 +315,13 @@ async def _finish(
     progress(Step(file, "publishing", 0, total))
     for outcome in outcomes:
         outcome.layer = await register(db, outcome.layer)
+    told = None if made_of is None else await asyncio.shield(made_of)
     versions = await publish(
         db,
         stages,
         by=options.by,
         note=options.note,
-        report=_record(outcomes) | {"fingerprint": made_of},
+        report=_record(outcomes) | {"fingerprint": told},
         partial=options.partial,
         within=options.within,
     )

@@ -99,4 +99,4 @@ async def _indexes(connection: AsyncConnection, stage: str) -> dict[str, str]:
         ),
         {"stage": f'{STAGE_SCHEMA}."{stage}"'},
     )
-    return dict(found.tuples().all())
+    return {row.attname: row.relname for row in found}
