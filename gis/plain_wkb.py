@@ -93,6 +93,8 @@ def plain_shapes(given: pa.Array) -> tuple[NDArray[np.bool_], PlainShapes] | Non
     if len(given) == 0 or given.null_count == len(given):
         return None
     data, starts, lengths = _bytes(given)
+    if (lengths < 0).any():  # GDAL gives such a column of a damaged FlatGeobuf
+        return None
     there = lengths >= _HEADS["Point"]
     if given.null_count:
         there &= given.is_valid().to_numpy(zero_copy_only=False)
