@@ -76,8 +76,8 @@ async def test_another_process_hears_of_a_version_and_of_a_withdrawal(
     layer = await register(database, shop_layer())
     async with Database(database_url) as other, Catalogue(other) as catalogue:
         assert (await catalogue.layer("shop")).version == 0
-        await publish(database, await stage(database, layer, [batch({"code": "a"})]), by="test")
         seen = {known.id: known for known in catalogue.layers()}
+        await publish(database, await stage(database, layer, [batch({"code": "a"})]), by="test")
         await until(lambda: {k.id: k for k in catalogue.layers()}["shop"].version == 1)
         assert seen["shop"].version == 0
         await withdraw(database, "shop", by="test")
