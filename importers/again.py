@@ -7,6 +7,7 @@ programs that read. Then the delivery brings the rows that made the version that
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -53,6 +54,30 @@ def fingerprint(delivery: Delivery, layers: Mapping[str, Layer], options: Import
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
+
+
+class Fingerprint:
+    """The fingerprint of a delivery, told in a thread once somebody wants it."""
+
+    def __init__(self, delivery: Delivery, layers: Mapping[str, Layer], options: ImportOptions) -> None:
+        self._of = (delivery, layers, options)
+        self._telling: asyncio.Task[str | None] | None = None
+
+    def begin(self) -> None:
+        """Begins to tell it, if nobody did: what it needs is processor time that may be free just now."""
+        if self._telling is None:
+            self._telling = asyncio.create_task(asyncio.to_thread(fingerprint, *self._of))
+
+    async def told(self) -> str | None:
+        """As `fingerprint`."""
+        self.begin()
+        assert self._telling is not None
+        return await asyncio.shield(self._telling)
+
+    async def ended(self) -> None:
+        """Waits until nothing of the files is read any more: a thread cannot be interrupted."""
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
 
 
 async def unchanged(db: Database, delivery: Delivery, made_of: str | None) -> ImportReport | None:

@@ -7,6 +7,7 @@ masks over the rows, so that nothing is done row by row and everything is counte
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +52,7 @@ def coerce(array: pa.Array, kind: FieldType, unit: str | None = None, *, is_code
     width and inner spaces carry no meaning, such as a key.
     """
     if kind == "text":
-        return _texts(array, is_code=is_code)
+        return _by_value(array, lambda values: _texts(values, is_code=is_code))
     if kind in ("number", "integer"):
         return _numbers(array, unit, whole=kind == "integer")
     if kind == "boolean":
@@ -73,6 +74,27 @@ def numbers(array: pa.Array) -> tuple[NDArray[np.float64], Mask]:
 
 
 # ---------------------------------------------------------------- text
+
+_FEW = 8
+"""A column with so many rows for each different value is looked at value by value."""
+
+
+def _by_value(array: pa.Array, look: Callable[[pa.Array], Coerced]) -> Coerced:
+    """`look` at the different values of a text column where they are few: a use, a structure, a code."""
+    if not pa.types.is_string(array.type) or len(array) < _FEW:
+        return look(array)
+    encoded = array.dictionary_encode()
+    if len(encoded.dictionary) * _FEW > len(array):
+        return look(array)
+    found = look(encoded.dictionary)
+    given = ~nulls(array)
+    place = pc.fill_null(encoded.indices, 0).to_numpy()
+
+    def spread_out(parts: tuple[Mended, ...]) -> tuple[Mended, ...]:
+        return tuple(Mended(part.rule, part.rows[place] & given) for part in parts)
+
+    values = found.values.take(encoded.indices)
+    return Coerced(values, spread_out(found.wrong), spread_out(found.mended))
 
 
 def _texts(array: pa.Array, *, is_code: bool) -> Coerced:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gis.crs import CGCS2000, route_in_frame
-from importers.again import fingerprint, unchanged
+from importers.again import Fingerprint, unchanged
 from importers.check.among import Among
 from importers.check.inspection import Inspection
 from importers.check.model import CITY_MARGIN
@@ -94,18 +94,15 @@ async def deliver_layers(
     works = {id(part): _Work(part) for part in delivery.parts}
     if kept is not None or options.dry_run:
         return await _deliver(db, delivery, works, layers, options, progress, among, kept, None)
-    made_of = asyncio.create_task(asyncio.to_thread(fingerprint, delivery, layers, options))
+    made_of = Fingerprint(delivery, layers, options)
     try:
         if any(layer.version for part in delivery.parts if (layer := layers.get(part.layer.id)) is not None):
-            same = await unchanged(db, delivery, await asyncio.shield(made_of))
+            same = await unchanged(db, delivery, await made_of.told())
             if same is not None:
                 return [await _nothing_new(db, same, options, progress)]
         return await _deliver(db, delivery, works, layers, options, progress, among, None, made_of)
     finally:
-        # a thread cannot be interrupted, and what it reads may be put away after this
-        await asyncio.wait({made_of})
-        if not made_of.cancelled():
-            made_of.exception()
+        await made_of.ended()
 
 
 async def _deliver(
@@ -117,7 +114,7 @@ async def _deliver(
     progress: Progress,
     among: Among | None,
     kept: list[Compared] | None,
-    made_of: asyncio.Task[str | None] | None,
+    made_of: Fingerprint | None,
 ) -> list[ImportReport]:
     """As `deliver_layers`; `made_of`: what the delivery is by its bytes, kept with what is published."""
     if kept is None:
@@ -137,7 +134,7 @@ async def _deliver(
                 outcome.inspection = await among.inspection(db, outcome.layer, lines)
             if any(part.needs_nodes for part in parts) and not len(nodes):
                 nodes = await published_nodes(db, layers[NODE])
-            outcome.staged = await _staged(db, outcome, nodes, layers, options, progress)
+            outcome.staged = await _staged(db, outcome, nodes, layers, options, progress, made_of)
             if among is not None and outcome.inspection is not None:
                 among.add(outcome.inspection)
             if layer_id == NODE and outcome.staged is None and not len(nodes):
@@ -175,9 +172,10 @@ async def _staged(
     layers: dict[str, Layer],
     options: ImportOptions,
     progress: Progress,
+    made_of: Fingerprint | None,
 ) -> Staged | None:
     """The stage of one layer; None if rows were refused or errors found that nobody allowed to be."""
-    stream = _stream(outcome, nodes, layers, options, progress)
+    stream = _stream(outcome, nodes, layers, options, progress, made_of)
     staged: Staged | None = None
     try:
         staged = await stage(db, outcome.layer, stream)
@@ -201,7 +199,12 @@ async def _staged(
 
 
 async def _stream(
-    outcome: _Outcome, nodes: Nodes, layers: dict[str, Layer], options: ImportOptions, progress: Progress
+    outcome: _Outcome,
+    nodes: Nodes,
+    layers: dict[str, Layer],
+    options: ImportOptions,
+    progress: Progress,
+    made_of: Fingerprint | None,
 ) -> AsyncIterator[Batch]:
     """The batches of all parts of a layer, prepared in a thread one ahead of the copying."""
     seen = SeenKeys()
@@ -222,6 +225,8 @@ async def _stream(
             raise EmptyFile(source.title, "没有数据行", "it holds no rows", found="0 rows", expected="rows")
         work.seconds = time.monotonic() - begun
         progress(Step(source.title, "reading", counted.read, counted.read))
+    if made_of is not None:
+        made_of.begin()
     if outcome.inspection is not None:
         rows = sum(work.counted.read for work in outcome.works)
         progress(Step(source.title, "checking", rows, rows))
@@ -298,7 +303,7 @@ async def _finish(
     options: ImportOptions,
     progress: Progress,
     kept: list[Compared] | None,
-    made_of: asyncio.Task[str | None] | None,
+    made_of: Fingerprint | None,
 ) -> None:
     """Publishes the stages, or compares them only, or lets them go because rows were refused."""
     stages = [o.staged for o in outcomes if o.staged is not None]
@@ -315,7 +320,7 @@ async def _finish(
     progress(Step(file, "publishing", 0, total))
     for outcome in outcomes:
         outcome.layer = await register(db, outcome.layer)
-    told = None if made_of is None else await asyncio.shield(made_of)
+    told = None if made_of is None else await made_of.told()
     versions = await publish(
         db,
         stages,

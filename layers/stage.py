@@ -371,7 +371,7 @@ async def _copy(
     batches: Iterable[Batch] | AsyncIterable[Batch],
     on_progress: Callable[[int], None] | None,
 ) -> None:
-    statement = driver_sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+    statement = driver_sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
         identifier(STAGE_SCHEMA, table.name), driver_sql.SQL(", ").join(map(identifier, arriving.names))
     )
     count = 0
