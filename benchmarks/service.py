@@ -20,6 +20,7 @@ import uvicorn
 
 from api.app import create_app
 from api.settings import ApiSettings
+from api.tile_answer import EXPOSED, VARY
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -58,14 +59,17 @@ def serving(kind: str, argument: str) -> Iterator[Service]:
 
 
 def constant(size: int) -> Callable[..., Awaitable[None]]:
-    """An application that answers `size` bytes, with the headers of a tile."""
+    """An application that answers `size` bytes, with the headers of a kept tile."""
     start: Message = {
         "type": "http.response.start",
         "status": 200,
         "headers": [
             (b"etag", b'"000000000000000000000000"'),
             (b"cache-control", b"public, max-age=0, must-revalidate"),
-            (b"vary", b"Accept-Encoding, Authorization, Cookie"),
+            (b"vary", VARY),
+            (b"x-onemap-cache", b"none"),
+            (b"access-control-allow-origin", b"*"),
+            (b"access-control-expose-headers", EXPOSED),
             (b"content-type", b"application/vnd.mapbox-vector-tile"),
             (b"content-encoding", b"gzip"),
             (b"content-length", str(size).encode()),
