@@ -107,6 +107,20 @@ async def test_a_kept_tile_is_not_for_a_credential_that_does_not_hold(town: Town
     assert (await town.get(f"/tiles/shop/{HERE}.mvt", Cookie="onemap_session=wrong")).status_code == 401
 
 
+async def test_what_one_caller_is_told_does_not_reach_the_next(town: Town) -> None:
+    path = f"/tiles/shop/{HERE}.mvt"
+    await town.get(path)
+    kept = await town.get(path)
+    assert kept.headers["x-onemap-cache"] == "hit"
+    assert "x-request-id" not in kept.headers
+    marked = await town.get(path, x_request_id="from-a-proxy")
+    assert marked.headers["x-request-id"] == "from-a-proxy"
+    plain = await town.get(path, accept_encoding="identity")
+    assert "content-encoding" not in plain.headers
+    again = await town.get(path)
+    assert (again.headers, again.content) == (kept.headers, kept.content)
+
+
 async def test_layers_named_together_come_in_one_tile(town: Town) -> None:
     assert set(layers_of(await town.get(f"/tiles/shop,plot/{HERE}.mvt"))) == {"shop", "plot"}
     assert set(layers_of(await town.get(f"/tiles/shop%2Cplot/{HERE}.mvt"))) == {"shop", "plot"}
