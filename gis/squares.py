@@ -155,6 +155,15 @@ def tiles_between(
     return [(z, x, y) for x, y in zip(columns.tolist(), rows.tolist(), strict=True)]
 
 
+def share_of_side(length_m: float, z: int) -> float:
+    """Metres of EPSG:3857 as a part of the side of a square of zoom `z`.
+
+    >>> round(share_of_side(40.0, 18), 3)
+    0.262
+    """
+    return length_m * (1 << z) / (2.0 * HALF_WORLD_M)
+
+
 def parent(tile: Tile) -> Tile | None:
     """The tile one zoom out that holds this one; None for 0/0/0."""
     return Tile(tile.z - 1, tile.x >> 1, tile.y >> 1) if tile.z else None

@@ -62,6 +62,7 @@ _LAYER_KEYS = frozenset(f.name for f in dataclasses.fields(Layer)) - {
         "rasters",
     )
 }
+MOST_REACH_M = 100
 _FIELD_KEYS = frozenset(f.name for f in dataclasses.fields(Field))
 _T = TypeVar("_T", bound=str)
 
@@ -109,6 +110,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         time_field=_optional(data, "time_field", where),
         importance_field=_optional(data, "importance_field", where),
         tile_kb=_kilobytes(data, "tile_kb", where),
+        drawn_reach_m=_reach(data, "drawn_reach_m", where),
         min_zoom=_zoom(data, "min_zoom", where, 0),
         max_zoom=_zoom(data, "max_zoom", where, 22),
         owner=_text(data, "owner", where, default=""),
@@ -140,6 +142,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "time_field": layer.time_field,
         "importance_field": layer.importance_field,
         "tile_kb": layer.tile_kb,
+        "drawn_reach_m": layer.drawn_reach_m,
         "min_zoom": layer.min_zoom,
         "max_zoom": layer.max_zoom,
         "owner": layer.owner,
@@ -380,6 +383,13 @@ def _kilobytes(data: Mapping[str, Any], name: str, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 500:
         raise _bad(where, name, value, "kilobytes, from 1 to 500")
     return value
+
+
+def _reach(data: Mapping[str, Any], name: str, where: str) -> float:
+    value = data.get(name, 0.0)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST_REACH_M:
+        raise _bad(where, name, value, f"metres from 0 to {MOST_REACH_M}")
+    return float(value)
 
 
 def _flag(data: Mapping[str, Any], name: str, where: str) -> bool:

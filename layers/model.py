@@ -218,6 +218,8 @@ class Layer:
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
     `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
     `tile_kb`: a zoom whose tiles would be heavier is drawn from the lighter copy.
+    `drawn_reach_m`: how far beyond its shapes it is drawn, in metres of EPSG:3857; half the width of the
+    widest road. Tiles hold what is so near to them, so that it is not cut at their edges.
     `version` is 0 before anything was published. `bounds` is None while empty. A registered layer has a
     `relation` and no versions to go back to: its `version` counts up when its rows may have changed. A raster
     layer has no fields and no rows.
@@ -235,6 +237,7 @@ class Layer:
     time_field: str | None = None
     importance_field: str | None = None
     tile_kb: int = 300
+    drawn_reach_m: float = 0.0
     min_zoom: int = 0
     max_zoom: int = 22
     owner: str = ""

@@ -359,7 +359,7 @@ async def _apply(
     version = await record(
         connection, layer, difference, number, state, origins=origins, by=by, note=note, report=report
     )
-    await keep_touched(connection, layer.id, number, touched_squares(spots, copies))
+    await keep_touched(connection, layer.id, number, touched_squares(spots, copies, layer.drawn_reach_m))
     return version
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import FromClause, Table, func, insert, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gis.squares import squares_of_boxes
+from gis.squares import share_of_side, squares_of_boxes
 from layers import schema
 
 FINEST_ZOOM = 18
@@ -86,23 +86,27 @@ class Touched:
         return cls(tuple(zooms))
 
 
-def touched_squares(rows: Boxes | None, copies: Mapping[int, Boxes | None]) -> Touched | None:
-    """The squares that changed rows and, at their zooms, changed copies of them lie in.
+def touched_squares(
+    rows: Boxes | None, copies: Mapping[int, Boxes | None], drawn_reach_m: float = 0.0
+) -> Touched | None:
+    """The squares that changed rows and, at their zooms, changed copies of them lie in or reach into.
 
     None, of the rows or of the copies of a zoom: so many that everything counts. None comes back where
     every zoom is like that.
     """
     if rows is None:
         return None
-    zooms = [_squares(rows, copies.get(z, NO_BOXES), z) for z in range(FINEST_ZOOM + 1)]
+    zooms = [_squares(rows, copies.get(z, NO_BOXES), z, drawn_reach_m) for z in range(FINEST_ZOOM + 1)]
     return None if all(squares is None for squares in zooms) else Touched(tuple(zooms))
 
 
-def _squares(rows: Boxes, copies: Boxes | None, z: int) -> NDArray[np.int64] | None:
+def _squares(rows: Boxes, copies: Boxes | None, z: int, drawn_reach_m: float) -> NDArray[np.int64] | None:
     if copies is None:
         return None
     both = np.concatenate([rows, copies])
-    return squares_of_boxes(both, z, reach=REACH, at_most=MOST_SQUARES)
+    # Twice as far as it is drawn, as REACH is: squares of other matrix sets are not quite of this size.
+    reach = max(REACH, 2.0 * share_of_side(drawn_reach_m, z))
+    return squares_of_boxes(both, z, reach=reach, at_most=MOST_SQUARES)
 
 
 async def changed_boxes(

@@ -29,7 +29,7 @@ from layers.tile_fields import tile_fields
 from tiles import statement as drawing
 from tiles import thinning
 from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
-from tiles.square import Frame, Square, mercator_square
+from tiles.square import Frame, Square, margin_units, mercator_square
 from tiles.statement import Band, DrawStatement, band_of, compose
 from tiles.store import Stamp, TileStore
 
@@ -45,7 +45,7 @@ COMPRESS_ASIDE_BYTES = 64 * 1024
 UNWATCHED_LASTS_S = 30
 """How long a tile is kept of a registered table that nobody watches, here and again at the client's."""
 
-_StatementKey = tuple[str, Frame, tuple[Band | None, ...]]
+_StatementKey = tuple[str, Frame, tuple[Band | None, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ def _key(scope: Scope) -> str:
     version = "" if scope.is_current else f"@{scope.version}"
     read = layer.relation or layer.function
     table = "" if read is None else f"{zlib.crc32(repr(read).encode()):08x}"
-    return f"{layer.id}{version}{scope.allowed}({fields}){layer.min_zoom}{layer.generalised or ''}{table}"
+    looks = f"{layer.min_zoom}~{layer.drawn_reach_m:g}{layer.generalised or ''}"
+    return f"{layer.id}{version}{scope.allowed}({fields}){looks}{table}"
 
 
 class TileServer:
@@ -294,17 +295,18 @@ class TileServer:
         """What draws the selection at this zoom; None if none of its layers is drawn there."""
         is_filtered = selection.where is not None
         bands = tuple(band_of(scope, square.zoom, is_filtered=is_filtered) for scope in selection.scopes)
-        key = (selection.key, square.frame, bands)
-        if key in self._statements:
-            return self._statements[key]
         pairs = zip(selection.scopes, bands, strict=True)
         shown = [(scope, band) for scope, band in pairs if band is not None]
+        margins = tuple(margin_units(scope.layer.drawn_reach_m, square.zoom) for scope, _ in shown)
+        key = (selection.key, square.frame, bands, margins)
+        if key in self._statements:
+            return self._statements[key]
         if not shown:
             return None
         functions = [scope.layer for scope in selection.scopes if scope.layer.function is not None]
         for layer in functions:
             refuse_elsewhere(layer, square)
-        statement = compose(shown, square.frame, selection.where, selection.given)
+        statement = compose(shown, square.frame, selection.where, selection.given, margins)
         if is_filtered or functions:
             return statement
         self._statements[key] = statement

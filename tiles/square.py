@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 from gis.matrix_sets import WEB_MERCATOR_QUAD
 from gis.own_matrix_sets import AnyMatrixSet, degrees_round
-from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile, degrees_of
+from gis.squares import HALF_WORLD_M, MAX_ZOOM, Tile, degrees_of, share_of_side
 
 EXTENT = 4096
 """Units along a tile's side (the customary one of the Mapbox Vector Tile specification 2.1, §4.1)."""
 MARGIN = 64
 """Units drawn beyond each side, so that lines and outlines are not cut: 8 pixels of a tile of 512."""
 
+MOST_MARGIN = 1024
+"""The same for layers drawn far beyond their shapes: a quarter of a side."""
+
 Frame = int
 """EPSG code a square is drawn in: 3857 and 4490 are stored, to others what is stored is transformed."""
 STORED: tuple[Frame, ...] = (3857, 4490)
+
+
+def margin_units(drawn_reach_m: float, zoom: int) -> int:
+    """Units drawn beyond each side for a layer that is drawn so far beyond its shapes (`Layer`)."""
+    return max(MARGIN, min(MOST_MARGIN, ceil(share_of_side(drawn_reach_m, zoom) * EXTENT)))
 
 
 class Square(NamedTuple):

@@ -60,7 +60,6 @@ Band = Literal["exact", "without specks"] | Thinned | int
 """How a layer is drawn at some zooms; a number: from the copy for this zoom."""
 
 _EXTENT: ColumnElement[int] = literal_column(str(EXTENT))
-_MARGIN: ColumnElement[int] = literal_column(str(MARGIN))
 
 _REACH_4490 = ("tile_lon_west", "tile_lat_south", "tile_lon_east", "tile_lat_north")
 _REACH = ("tile_reach_west", "tile_reach_south", "tile_reach_east", "tile_reach_north")
@@ -125,13 +124,17 @@ def compose(
     frame: Frame,
     where: FilterExpression | None = None,
     given: Given = (),
+    margins: Sequence[int] | None = None,
 ) -> DrawStatement:
     """The statement for one or more scopes, whose layers differ, each in its band.
 
-    `where`: of one scope. `given`: what is said to the function of one.
+    `where`: of one scope. `given`: what is said to the function of one. `margins`: units drawn beyond each
+    side, of each scope; `MARGIN` for all if none are said.
     """
+    wide = margins or [MARGIN] * len(shown)
     parts = [
-        _part(scope, band, frame, where, given).subquery(f"part_{n}") for n, (scope, band) in enumerate(shown)
+        _part(scope, band, frame, where, given, margin).subquery(f"part_{n}")
+        for n, ((scope, band), margin) in enumerate(zip(shown, wide, strict=True))
     ]
     columns = [column for part in parts for column in (part.c.tile, part.c.left_out, part.c.merged)]
     joined: FromClause = parts[0]
@@ -146,12 +149,12 @@ def compose(
 
 
 def _part(
-    scope: Scope, band: Band, frame: Frame, where: FilterExpression | None, given: Given
+    scope: Scope, band: Band, frame: Frame, where: FilterExpression | None, given: Given, margin: int
 ) -> Select[Any]:
     """One row: the layer's part of the tile (no bytes if nothing was drawn), rows left out, rows merged."""
     is_far = isinstance(band, int)
     fields = far_fields(scope) if is_far else tile_fields(scope)
-    drawn = _drawn(scope, fields, band, frame, where, given)
+    drawn = _drawn(scope, fields, band, frame, where, given, margin)
     # The record that becomes the features' attributes; a level of its own, as what is counted beside it
     # must not be in it. Names of our own begin with an underscore, which no field's does.
     names = ["_fid", *(["_key"] if scope.layer.key is None and not is_far else []), *(f.name for f in fields)]
@@ -169,17 +172,17 @@ def _part(
         literal_column("'_fid'"),
         type_=LargeBinary(),
     )
-    columns = [tile.label("tile"), *_counts(drawn, band, frame)]
+    columns = [tile.label("tile"), *_counts(drawn, band, frame, margin)]
     return select(*columns).select_from(drawn.join(record, true()))
 
 
-def _counts(drawn: Subquery, band: Band, frame: Frame) -> list[ColumnElement[Any]]:
+def _counts(drawn: Subquery, band: Band, frame: Frame, margin: int) -> list[ColumnElement[Any]]:
     """Rows left out and rows merged into others."""
     is_drawn = drawn.c._drawn.is_not(None)
-    is_here: ColumnElement[bool] = func.ST_Intersects(drawn.c._stored, _reach(frame), type_=Boolean())
+    is_here: ColumnElement[bool] = func.ST_Intersects(drawn.c._stored, _reach(frame, margin), type_=Boolean())
     if isinstance(band, Thinned):
         # Of hundreds of thousands; by their boxes, which are a few more.
-        is_here = drawn.c._stored.op("&&", is_comparison=True)(_reach(frame))
+        is_here = drawn.c._stored.op("&&", is_comparison=True)(_reach(frame, margin))
     lost = and_(~is_drawn, is_here)
     if not isinstance(band, int):
         return [func.count().filter(lost).label("left_out"), literal_column("0").label("merged")]
@@ -201,6 +204,7 @@ def _drawn(
     frame: Frame,
     where: FilterExpression | None,
     given: Given,
+    margin: int,
 ) -> Subquery:
     """The rows in reach of the square: shape in the tile's units (null: too small to show), attributes."""
     names = [f.name for f in fields]
@@ -208,7 +212,7 @@ def _drawn(
     counts: list[ColumnElement[Any]] = []
     if isinstance(band, int):
         source = generalised_rows(scope, band, fields=names).subquery("source")
-        in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857())
+        in_reach = source.c._geom_3857.op("&&", is_comparison=True)(_reach_3857(margin))
     elif scope.layer.function is not None:
         source, in_reach = _of_the_users_function(scope, names, given), true()
     elif scope.layer.relation is not None:
@@ -217,18 +221,18 @@ def _drawn(
         asked = names if where is None else [*names, *filter_fields(scope, where)]
         source = rows(scope, fields=asked).subquery("source")
         if frame in STORED:
-            in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame))
+            in_reach = source.c[GEOMETRY_COLUMNS[frame]].op("&&", is_comparison=True)(_reach(frame, margin))
         else:
-            in_reach = source.c._geom.op("&&", is_comparison=True)(_reach_4490())
+            in_reach = source.c._geom.op("&&", is_comparison=True)(_reach_4490(margin))
         if where is not None:
             in_reach = and_(in_reach, condition(scope, source, where))
     if frame not in STORED:
         source = _moved(source, in_reach, frame)
-        in_reach = source.c._moved.op("&&", is_comparison=True)(_reach(frame))
+        in_reach = source.c._moved.op("&&", is_comparison=True)(_reach(frame, margin))
     stored = source.c[GEOMETRY_COLUMNS.get(frame, "_moved")]
     if isinstance(band, int):
         counts = [source.c._count, source.c._left_out]
-    shape = _in_units(scope.layer, stored, frame)
+    shape = _in_units(scope.layer, stored, frame, margin)
     if (band == "without specks" or isinstance(band, Thinned)) and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)
     if band == "without specks" and where is not None:
@@ -256,11 +260,12 @@ def _drawn(
     )
 
 
-def _in_units(layer: Layer, stored: ColumnElement[Any], frame: Frame) -> ColumnElement[Any]:
+def _in_units(layer: Layer, stored: ColumnElement[Any], frame: Frame, margin: int) -> ColumnElement[Any]:
     """The shape in the tile's units, cut at the margin; null where nothing is left of it."""
 
     def cut(shape: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.ST_AsMVTGeom(shape, _box(frame), _EXTENT, _MARGIN, true(), type_=NullType())
+        beyond: ColumnElement[int] = literal_column(str(margin))
+        return func.ST_AsMVTGeom(shape, _box(frame), _EXTENT, beyond, true(), type_=NullType())
 
     if layer.geometry_type not in ("MultiLineString", "Geometry"):
         return cut(stored)
@@ -368,21 +373,32 @@ def _box(frame: Frame) -> ScalarSelect[Any]:
     return select(func.Box2D(_square(frame), type_=NullType())).scalar_subquery()
 
 
-def _reach(frame: Frame) -> ScalarSelect[Any]:
+def _reach(frame: Frame, margin: int) -> ScalarSelect[Any]:
     """The square with its margin: the same for choosing rows as for cutting them."""
-    return select(func.ST_Expand(_square(frame), _place("margin"), type_=NullType())).scalar_subquery()
+    width: ColumnElement[float] = _place("margin")
+    if margin != MARGIN:
+        width = width * literal_column(repr(margin / MARGIN))
+    return select(func.ST_Expand(_square(frame), width, type_=NullType())).scalar_subquery()
 
 
-def _reach_3857() -> ScalarSelect[Any]:
+def _reach_3857(margin: int) -> ScalarSelect[Any]:
     """The square with its margin for the lighter copy, which is kept in EPSG:3857 only."""
-    corners = [_place(name.removeprefix("tile_")) for name in _REACH]
-    return select(func.ST_MakeEnvelope(*corners, literal_column("3857"), type_=NullType())).scalar_subquery()
+    return _widened(_REACH, "3857", margin)
 
 
-def _reach_4490() -> ScalarSelect[Any]:
+def _reach_4490(margin: int = MARGIN) -> ScalarSelect[Any]:
     """The square with its margin for tables in any system."""
-    corners = [_place(name.removeprefix("tile_")) for name in _REACH_4490]
-    return select(func.ST_MakeEnvelope(*corners, literal_column("4490"), type_=NullType())).scalar_subquery()
+    return _widened(_REACH_4490, "4490", margin)
+
+
+def _widened(names: Sequence[str], srid: str, margin: int) -> ScalarSelect[Any]:
+    """The box of the square with the usual margin, wider if the margin is."""
+    corners = [_place(name.removeprefix("tile_")) for name in names]
+    box = func.ST_MakeEnvelope(*corners, literal_column(srid), type_=NullType())
+    if margin != MARGIN:
+        more = (corners[2] - corners[0]) * literal_column(repr((margin - MARGIN) / EXTENT))
+        box = func.ST_Expand(box, more, type_=NullType())
+    return select(box).scalar_subquery()
 
 
 def _square(frame: Frame) -> ColumnElement[Any]:

@@ -140,9 +140,9 @@ class Exact:
     def tree(self) -> shapely.STRtree:
         return shapely.STRtree(self.shapes)
 
-    def near(self, place: Place) -> dict[int, BaseGeometry]:
+    def near(self, place: Place, margin: int) -> dict[int, BaseGeometry]:
         """Rows whose box meets the square and a little more than its margin: whole shapes, in its units."""
-        found = np.sort(self.tree.query(shapely.box(*place.reach(MARGIN + 8))))
+        found = np.sort(self.tree.query(shapely.box(*place.reach(margin + 8))))
         shapes = place.in_units(self.shapes[found])
         return dict(zip(self.ids[found].tolist(), shapes, strict=True))
 
@@ -170,7 +170,14 @@ def travelling(value: object) -> object:
 
 
 def assert_exact(
-    drawn: Sequence[Drawn], left_out: int, exact: Exact, place: Place, chance: Random, *, seen_from: float
+    drawn: Sequence[Drawn],
+    left_out: int,
+    exact: Exact,
+    place: Place,
+    chance: Random,
+    *,
+    seen_from: float,
+    margin: int = MARGIN,
 ) -> None:
     """`drawn` and the number `left_out` are what the rows of `exact` are in the square of `place`.
 
@@ -178,31 +185,28 @@ def assert_exact(
     drawn. A row may be left out, and is counted then, if it is nowhere as wide as `seen_from` units. Where
     more are drawn than `SHAPES`, the shapes of some are compared.
     """
-    there = exact.near(place)
+    there = exact.near(place, margin)
     ids = [feature.id for feature in drawn]
     assert None not in ids
     assert len(set(ids)) == len(ids), "an id twice"
-    inside, beyond = box_in_units(MARGIN - HAIR_UNITS), box_in_units(MARGIN + HAIR_UNITS)
+    inside, beyond = box_in_units(margin - HAIR_UNITS), box_in_units(margin + HAIR_UNITS)
     for feature in drawn:
         assert feature.id is not None
         wrong = list(faults(feature))
         assert not wrong, (feature.id, wrong)
         whole = there[feature.id]
         assert feature.kind == KINDS[whole.geom_type.removeprefix("Multi")], feature.id
-        assert np.abs(feature.places - EXTENT // 2).max() <= EXTENT // 2 + MARGIN, feature.id
+        assert np.abs(feature.places - EXTENT // 2).max() <= EXTENT // 2 + margin, feature.id
         _assert_attributes(feature, whole, exact.values[feature.id])
     for feature in drawn if len(drawn) <= SHAPES else chance.sample(list(drawn), SHAPES):
-        _assert_same_place(feature, there[feature.id or 0])
+        _assert_same_place(feature, there[feature.id or 0], margin)
     sure = {fid for fid, whole in there.items() if whole.intersects(inside)}
     missing = sure - set(ids)
     perhaps = {fid for fid, whole in there.items() if whole.intersects(beyond)} - set(ids)
     assert len(missing) <= left_out <= len(perhaps), (missing, left_out, perhaps)
     for fid in missing:
-        assert _is_too_small(there[fid].intersection(inside), seen_from), (
-            fid,
-            left_out,
-            there[fid].intersection(inside),
-        )
+        seen = there[fid].intersection(box_in_units(margin - NEAR_UNITS))
+        assert seen.is_empty or _is_too_small(seen, seen_from), (fid, left_out, seen.wkt)
 
 
 def _assert_attributes(feature: Drawn, whole: BaseGeometry, values: Mapping[str, object]) -> None:
@@ -219,14 +223,14 @@ def _assert_attributes(feature: Drawn, whole: BaseGeometry, values: Mapping[str,
     assert not differing, (feature.id, differing)
 
 
-def _assert_same_place(feature: Drawn, whole: BaseGeometry) -> None:
+def _assert_same_place(feature: Drawn, whole: BaseGeometry, margin: int) -> None:
     places = feature.places
-    is_cut = (np.abs(places - EXTENT / 2) == EXTENT / 2 + MARGIN).any(axis=1)
+    is_cut = (np.abs(places - EXTENT / 2) == EXTENT / 2 + margin).any(axis=1)
     near = np.where(is_cut, CUT_UNITS, NEAR_UNITS) + HAIR_UNITS
     x, y = places[:, 0], places[:, 1]
     is_near = shapely.intersects(shapely.box(x - near, y - near, x + near, y + near), whole)
     assert is_near.all(), (feature.id, places[~is_near], whole.distance(shapely.points(places[~is_near])))
-    inside = whole.intersection(box_in_units(MARGIN - NEAR_UNITS))
+    inside = whole.intersection(box_in_units(margin - NEAR_UNITS))
     if inside.is_empty:
         return
     if feature.kind == POINT:
@@ -239,7 +243,7 @@ def _assert_same_place(feature: Drawn, whole: BaseGeometry) -> None:
         undrawn = undrawn.difference(excused.buffer(BESIDE_UNITS, quad_segs=2))
         assert undrawn.is_empty, (feature.id, undrawn.wkt, feature.shape.wkt, whole.wkt)
     else:
-        different = feature.shape.intersection(box_in_units(MARGIN - NEAR_UNITS)).symmetric_difference(inside)
+        different = feature.shape.intersection(box_in_units(margin - NEAR_UNITS)).symmetric_difference(inside)
         wide = different.buffer(-BESIDE_UNITS / 2, join_style="mitre")
         assert wide.is_empty, (feature.id, wide)
 
