@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers.db import Database, driver
+from layers.errors import Unavailable
 from layers.schema import JOBS_SCHEMA
 
 QUEUE = "imports"
@@ -53,7 +54,10 @@ async def put(connection: AsyncConnection, run_id: uuid.UUID) -> None:
 
 
 async def work(db: Database, read: Callable[[uuid.UUID], Awaitable[None]]) -> None:
-    """Calls `read` for each queued run, one after another, until cancelled."""
+    """Calls `read` for each queued run, one after another, until cancelled.
+
+    Raises `Unavailable` when the database goes away.
+    """
     connector = PsycopgConnector(
         conninfo=db.conninfo,
         min_size=1,
@@ -66,6 +70,15 @@ async def work(db: Database, read: Callable[[uuid.UUID], Awaitable[None]]) -> No
     async def read_import(run_id: str) -> None:
         await read(uuid.UUID(run_id))
 
+    try:
+        await _work(app)
+    except exceptions.ConnectorException as error:
+        raise Unavailable(
+            "数据库暂时不可用，请稍后重试", "the database is not available; please try again"
+        ) from error
+
+
+async def _work(app: App) -> None:
     async with app.open_async():
         for job in await app.job_manager.get_stalled_jobs(queue=QUEUE):
             assert job.id is not None
