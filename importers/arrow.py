@@ -62,21 +62,39 @@ def decoded_array(array: pa.Array, encoding: str) -> tuple[pa.Array, int]:
     """A text column that was read byte by byte as what it is in `encoding`, and how many values lost a cut
     character. Other columns come back as they are.
     """
-    if not pa.types.is_string(array.type):
+    if not pa.types.is_string(array.type) or pc.all(pc.string_is_ascii(array)).as_py() is not False:
         return array, 0
+    encoded = array.dictionary_encode()
+    raw = [text.encode("latin-1") for text in encoded.dictionary.to_pylist()]
+    texts = _decoded_at_once(raw, encoding)
     cut = 0
-    values: list[str | None] = []
-    for text in array.to_pylist():
-        if text is None or text.isascii():
-            values.append(text)
-            continue
-        raw = text.encode("latin-1")
+    if texts is None:
+        texts, is_cut = _decoded_singly(raw, encoding)
+        cut = pc.sum(pa.array(is_cut, pa.bool_()).take(encoded.indices)).as_py() or 0
+    return pa.array(texts, pa.string()).take(encoded.indices), cut
+
+
+def _decoded_at_once(raw: list[bytes], encoding: str) -> list[str] | None:
+    """All texts by one call, several times as fast as each by its own; None where one of them needs care."""
+    try:
+        texts = b"\n".join(raw).decode(encoding).split("\n")
+    except UnicodeDecodeError:
+        return None
+    return texts if len(texts) == len(raw) else None
+
+
+def _decoded_singly(raw: list[bytes], encoding: str) -> tuple[list[str], list[bool]]:
+    """Each text without what cannot be decoded, and whether there was such."""
+    texts, is_cut = [], []
+    for one in raw:
+        texts.append(one.decode(encoding, errors="ignore"))
         try:
-            values.append(raw.decode(encoding))
+            one.decode(encoding)
         except UnicodeDecodeError:
-            cut += 1
-            values.append(raw.decode(encoding, errors="ignore"))
-    return pa.array(values, pa.string()), cut
+            is_cut.append(True)
+        else:
+            is_cut.append(False)
+    return texts, is_cut
 
 
 def is_text(kind: pa.DataType) -> bool:

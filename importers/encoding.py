@@ -186,7 +186,7 @@ def _legacy(file: str, votes: _Votes) -> Found:
 def _broken_share(raw: bytes) -> float:
     """Share of the non-ASCII characters that are no GB18030."""
     text = raw.decode("gb18030", errors="replace")
-    high = sum(1 for character in text if character > "\x7f")
+    high = len(text) - len(text.encode("ascii", errors="ignore"))
     return text.count("\ufffd") / high if high else 0.0
 
 
