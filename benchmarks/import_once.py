@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from time import time
 from typing import Any
 
 from importers.options import ImportOptions
@@ -34,6 +35,7 @@ async def _measured(url: str, file: Path, options: ImportOptions) -> dict[str, A
         "rows": report.kept,
         "touched": 0 if changed is None else changed.added + changed.changed + changed.removed,
         "laps": laps,
+        "ended": time(),
         "peak_mb": _peak_mb(),
     }
 
