@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from api.raster_documents import RasterFileDocument
+from api.raster_documents import RasterFileDocument, StagedRasterDocument
 from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerKind, LayerStatus, Sensitivity
 from layers.staged_rows import ChangeKind
@@ -317,7 +317,7 @@ class StoredReadingsSpanDocument(ReadingsSpanDocument):
 class StagedLayerDocument(Document):
     layer: str
     """`reading` for readings, which are no layer."""
-    kind: Literal["rows", "readings"]
+    kind: Literal["rows", "readings", "raster"]
     title: TextDocument
     rows: int
     version: int
@@ -328,6 +328,7 @@ class StagedLayerDocument(Document):
     unchanged: int
     boxes: list[tuple[float, float, float, float]]
     readings: ReadingsSpanDocument | None
+    raster: StagedRasterDocument | None
 
 
 class FaultDocument(BaseModel):

@@ -21,6 +21,7 @@ from api.answers import Json
 from api.context import Context, ContextDep
 from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument
 from api.look_documents import LookDocument
+from api.raster_documents import raster_document
 from api.session import PublisherDep
 from api.uploads import folder_of
 from gis.crs import Frame
@@ -29,7 +30,10 @@ from layers.access import Scope, Viewer, scope_for
 from layers.errors import Conflict, NotFound
 from layers.import_runs import Run
 from layers.mendings import parse_mendings
+from layers.model import RasterMeaning
 from layers.notices import IMPORT_CHANNEL, Missed, Subscription
+from layers.raster_json import raster_from_json
+from layers.rasters import TAKEN
 from layers.readings import STATION_LAYER
 from layers.staged_readings import READINGS, staged_reading_changes
 from layers.staged_rows import MAX_LIMIT, ChangeKind, Side, staged_changes
@@ -72,6 +76,11 @@ class TableOptions(BaseModel):
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
     title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
+    date: Annotated[
+        str | None,
+        Field(pattern=f"^(?:{TAKEN.pattern})$", description="影像日期 When a raster was taken: 2024-05"),
+    ] = None
+    meaning: Annotated[RasterMeaning | None, Field(description="像素内容 What its pixels are")] = None
 
 
 class OneTableOptions(TableOptions):
@@ -302,7 +311,12 @@ async def publish_import(
     """
     await import_runs.get_run(context.database, import_id, viewer)
     run = await staged_runs.publish_run(
-        context.database, import_id, viewer, seen=wanted.versions, note=wanted.note
+        context.database,
+        import_id,
+        viewer,
+        seen=wanted.versions,
+        note=wanted.note,
+        rasters=context.settings.rasters,
     )
     await context.catalogue.refresh()
     return Json(import_document(run))
@@ -385,6 +399,7 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
                 "unchanged": told["difference"][3],
                 "boxes": told["difference"][4],
                 "readings": told.get("readings"),
+                "raster": _raster_document(told),
             }
             for told in run.stages
         ],
@@ -393,6 +408,13 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
         "fault": run.report.get("fault"),
         "reports": run.report.get("reports", []) if whole else [],
     }
+
+
+def _raster_document(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if told.get("kind") != "raster":
+        return None
+    raster = raster_from_json(told["raster"])
+    return {**raster_document(raster), "replaces": told["replaces"], "size_bytes": raster.size_bytes}
 
 
 def side_document(side: Side | None) -> Mapping[str, Any] | None:

@@ -12,13 +12,14 @@ from api.answers import Json, text
 from api.as_of import require_one
 from api.context import Context, ContextDep
 from api.documents import LayerDocument, LayersDocument, ThemesDocument, VersionDocument, VersionsDocument
+from api.raster_documents import raster_document
 from api.session import PublisherDep, ViewerDep
 from layers import publish
 from layers.access import Scope, Viewer, require_change, require_whole, scopes_for
 from layers.catalogue import versions
 from layers.errors import NotFound
 from layers.function_arguments import expected
-from layers.model import LAYER_ID, Layer, Origin, RasterFile, Version
+from layers.model import LAYER_ID, Layer, Origin, Version
 from layers.moments import NOW, AsOf
 from layers.rasters import by_date
 from themes.catalogue import themes_of
@@ -170,7 +171,7 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
             for field in layer.fields
             if field.name in scope.fields
         ],
-        "rasters": [_raster_document(raster) for raster in by_date(layer)],
+        "rasters": [raster_document(raster) for raster in by_date(layer)],
         "parameters": argument_documents(layer),
     }
 
@@ -191,23 +192,6 @@ def argument_documents(layer: Layer) -> list[Mapping[str, Any]]:
         }
         for argument in layer.function.arguments
     ]
-
-
-def _raster_document(raster: RasterFile) -> Mapping[str, Any]:
-    return {
-        "version": raster.version,
-        "taken": raster.taken,
-        "meaning": raster.meaning,
-        "width": raster.width,
-        "height": raster.height,
-        "pixel_m": raster.pixel_m,
-        "crs": raster.crs,
-        "bands": [
-            {"title": band.title, "type": band.type, "least": band.least, "most": band.most}
-            for band in raster.bands
-        ],
-        "bounds": list(raster.bounds),
-    }
 
 
 async def _fresh(context: Context, viewer: Viewer, layer_id: str) -> Json:

@@ -13,7 +13,7 @@ class LookedLayerDocument(Document):
     id: str
     title: TextDocument
     geometry_type: str | None
-    """Null for readings, which are no layer."""
+    """Null for readings, which are no layer, and rasters."""
     is_new: bool
     version: int
     evidence: TextDocument
@@ -96,6 +96,33 @@ class LookedReadingsDocument(Document):
     last: datetime | None
 
 
+class LookedBandDocument(Document):
+    title: str
+    type: str
+
+
+class FoundDocument(Document):
+    value: str
+    zh: str
+    en: str
+
+
+class LookedRasterDocument(Document):
+    width: int
+    height: int
+    bands: list[LookedBandDocument]
+    has_alpha: bool
+    nodata: str | None
+    taken: FoundDocument
+    """A year, month or day, and how it is known."""
+    meaning: FoundDocument
+    size_bytes: int
+    dates: list[str]
+    """Those that the layer has already, the newest first."""
+    replaces: int | None
+    """The version of the same date whose place it would take."""
+
+
 class LookTroubleDocument(Document):
     rule: str
     stops: bool
@@ -116,7 +143,7 @@ class LookedTableDocument(Document):
     file: str
     name: str
     format: str
-    kind: Literal["rows", "readings"]
+    kind: Literal["rows", "readings", "raster"]
     left_out: bool
     rows: int | None
     sampled: int
@@ -130,6 +157,7 @@ class LookedTableDocument(Document):
     fields: list[LookedFieldDocument]
     lacking: list[str]
     readings: LookedReadingsDocument | None
+    raster: LookedRasterDocument | None
     preview: dict[str, Any] | None
     """A GeoJSON FeatureCollection of some rows, EPSG:4490."""
     bounds: tuple[float, float, float, float] | None

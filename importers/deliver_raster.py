@@ -15,21 +15,25 @@ from typing import NamedTuple, cast
 import numpy as np
 import shapely
 
-from gis.crs import describe, reproject, route
+from gis.crs import CRS, describe, reproject, route
 from gis.matrix_sets import METRES_PER_DEGREE, TILE_PIXELS
 from importers.errors import BadFile, NoMatch, UnknownPlace
 from importers.options import ImportOptions, Progress, Step
 from importers.place import placed
+from importers.raster_apart import converted_apart
 from importers.recognise import own_layer_id
 from importers.report import Count, ImportReport, State
 from importers.source import Found, Pixels, Source
 from importers.taken import when_taken, without_date
+from layers.brought import Brought
 from layers.db import Database
 from layers.errors import OneMapError
 from layers.import_runs import RunEnd, begin_run, end_run
-from layers.model import LAYER_ID, BoundingBox, Layer, RasterFile, RasterMeaning, Text, Version
+from layers.model import LAYER_ID, BoundingBox, Layer, RasterBand, RasterFile, RasterMeaning, Text, Version
 from layers.origins import origin_json
+from layers.raster_files import staged_name
 from layers.rasters import publish_raster
+from layers.staged_rasters import StagedRaster
 
 CITY_MARGIN = 0.2
 """Degrees beyond the published districts (some 20 km) up to which a raster is taken to be of the city."""
@@ -46,6 +50,8 @@ class RasterPart(NamedTuple):
     bounds: BoundingBox
     taken: Found
     meaning: Found
+    outline: shapely.Polygon
+    """The edge of its grid, in EPSG:4490."""
 
 
 def plan_raster(
@@ -71,7 +77,8 @@ def plan_raster(
             found=str(options.crs),
             expected="EPSG:n",
         )
-    bounds = _bounds(source)
+    outline = _outline(source)
+    bounds = BoundingBox(*(float(v) for v in outline.bounds))
     if city is not None and not options.anywhere and not _is_near(bounds, city):
         raise UnknownPlace(
             source.title,
@@ -84,7 +91,7 @@ def plan_raster(
     meaning = _meaning(source, options)
     layer = _layer(source, layers, options, bounds, cast(RasterMeaning, meaning.value))
     taken = when_taken(source.file, source.pixels, options, date.today())
-    return RasterPart(source, layer, bounds, taken, meaning)
+    return RasterPart(source, layer, bounds, taken, meaning, outline)
 
 
 def on_top_of(part: RasterPart, layers: Mapping[str, Layer]) -> RasterPart:
@@ -104,7 +111,7 @@ async def deliver_raster(
     begun = time.monotonic()
     source, layer = part.source, part.layer
     if folder is None:
-        raise by_command_line(source)
+        raise without_folder(source)
     run_id = await begin_run(db, file_name=source.title, layer_id=layer.id, by=options.by)
     state: State = "dry_run"
     version: Version | None = None
@@ -133,24 +140,60 @@ async def deliver_raster(
     return report
 
 
-def by_command_line(source: Source) -> BadFile:
-    """The refusal of a raster that came by a way on which nothing waits to be published."""
+async def stage_raster(db: Database, part: RasterPart, brought: Brought, progress: Progress) -> ImportReport:
+    """Converts a raster into a file that waits with `brought` to be published, in a process of its own.
+
+    Raises a `BadFile` if its pixels are not whole, or `brought` has no place for files.
+    """
+    begun = time.monotonic()
+    source, layer, files = part.source, part.layer, brought.files
+    if files is None:
+        raise without_folder(source)
+    progress(Step(source.title, "reading", 0, None))
+    name = await asyncio.to_thread(_name, part)
+    file: str | None = None
+    bands: tuple[RasterBand, ...] = ()
+    standing = [one for one in layer.rasters if one.taken == part.taken.value]
+    if not standing or standing[-1].name != name:
+        progress(Step(source.title, "converting", 0, None))
+        file = staged_name(files.run_id)
+        target = files.folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pixels, crs, meaning = _grid(part)
+        bands = await converted_apart(source.path, source.file, target, pixels, crs, meaning)
+    target = files.folder / (file or name)
+    raster = _raster_file(part, name, target, bands)
+    report = _report(part, "staged", None, time.monotonic() - begun, None)
+    assert report.origin is not None
+    told = {**report.to_json(), "origins": {layer.id: [origin_json(report.origin)]}}
+    replaces = standing[-1].version if standing and file is not None else None
+    brought.rasters.append(StagedRaster(layer, raster, file, layer.version, replaces, told))
+    return report
+
+
+def without_folder(source: Source) -> BadFile:
+    """The refusal of a raster where nothing keeps files of rasters."""
     return BadFile(
         source.title,
-        "这是栅格；请在服务器上用 onemap import 导入",
-        "this is a raster; bring it with `onemap import` on the server",
+        "这是栅格，而本服务没有存放栅格的文件夹；请在服务器上用 onemap import 导入",
+        "this is a raster, and this service keeps no folder for them; bring it with `onemap import`",
         found="GeoTIFF",
         expected="vector data or a table",
     )
+
+
+def _grid(part: RasterPart) -> tuple[Pixels, CRS, RasterMeaning]:
+    pixels, crs = part.source.pixels, part.source.crs
+    assert pixels is not None
+    assert crs is not None
+    return pixels, crs, cast(RasterMeaning, part.meaning.value)
 
 
 def _name(part: RasterPart) -> str:
     """Where the file goes in the folder of rasters: the same content and evidence, the same name."""
     from importers.raster_cog import fingerprint  # a library that takes longer to load than a small import
 
-    crs, pixels = part.source.crs, part.source.pixels
-    assert crs is not None
-    assert pixels is not None
+    pixels, crs, _ = _grid(part)
     digest = fingerprint(part.source.path, crs.to_wkt(), pixels.nodata, part.meaning.value)
     return f"{part.layer.id}/{part.taken.value}-{digest}.tif"
 
@@ -158,12 +201,15 @@ def _name(part: RasterPart) -> str:
 def _converted(part: RasterPart, folder: Path, name: str) -> RasterFile:
     from importers.raster_cog import ranges, write_cog
 
-    source, target = part.source, folder / name
-    pixels, crs = source.pixels, source.crs
-    assert pixels is not None
-    assert crs is not None
-    meaning = cast(RasterMeaning, part.meaning.value)
-    write_cog(source.path, source.file, target, pixels, crs, meaning)
+    target = folder / name
+    pixels, crs, meaning = _grid(part)
+    write_cog(part.source.path, part.source.file, target, pixels, crs, meaning)
+    return _raster_file(part, name, target, ranges(target, pixels))
+
+
+def _raster_file(part: RasterPart, name: str, target: Path, bands: tuple[RasterBand, ...]) -> RasterFile:
+    """What is kept of a raster whose file is `target`, and will be called `name`."""
+    pixels, crs, meaning = _grid(part)
     return RasterFile(
         version=0,
         name=name,
@@ -173,7 +219,7 @@ def _converted(part: RasterPart, folder: Path, name: str) -> RasterFile:
         height=pixels.height,
         pixel_m=round(_pixel_m(part.bounds, pixels), 4),
         crs=describe(crs),
-        bands=ranges(target, pixels),
+        bands=bands,
         bounds=part.bounds,
         size_bytes=target.stat().st_size,
     )
@@ -188,7 +234,7 @@ def _layer(
 ) -> Layer:
     """The standing layer, reaching as deep as this raster; or a new one, named after the file."""
     assert source.pixels is not None
-    stem = without_date(Path(source.file).stem)
+    stem = own_title(source)
     undated = replace(source, file=f"{stem}.tif", name=stem)
     layer_id = options.layer_id or own_layer_id(undated, [i for i, known in layers.items() if known.known])
     first, last = _zooms(bounds, source.pixels)
@@ -252,7 +298,12 @@ def _meaning(source: Source, options: ImportOptions) -> Found:
     return Found("values", f"{kind} 数值", f"values of type {kind}")
 
 
-def _bounds(source: Source) -> BoundingBox:
+def own_title(source: Source) -> str:
+    """What a raster's layer is called after its file, whatever its date."""
+    return without_date(Path(source.file).stem)
+
+
+def _outline(source: Source) -> shapely.Polygon:
     assert source.crs is not None
     (chunk,) = source.read(1)
     assert chunk.geometry is not None
@@ -265,7 +316,7 @@ def _bounds(source: Source) -> BoundingBox:
             found=str(np.round(shapely.bounds(chunk.geometry[0]), 1).tolist()),
             expected=f"coordinates in {describe(source.crs)}",
         )
-    return BoundingBox(*(float(v) for v in outline.bounds))
+    return cast(shapely.Polygon, outline)
 
 
 def _is_near(bounds: BoundingBox, city: BoundingBox) -> bool:
@@ -296,7 +347,7 @@ def _zooms(bounds: BoundingBox, pixels: Pixels) -> tuple[int, int]:
 
 
 def _report(
-    part: RasterPart, state: State, version: Version | None, seconds: float, run_id: uuid.UUID
+    part: RasterPart, state: State, version: Version | None, seconds: float, run_id: uuid.UUID | None
 ) -> ImportReport:
     source, layer = part.source, part.layer
     assert source.crs is not None
@@ -330,6 +381,6 @@ def _report(
         difference=None,
         version=None if version is None else version.number,
         seconds=seconds,
-        run_id=str(run_id),
+        run_id=None if run_id is None else str(run_id),
         is_new_layer=not layer.rasters,
     )

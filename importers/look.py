@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gis.crs import route_in_frame
-from importers.deliver_raster import by_command_line
 from importers.describe import describe
-from importers.errors import BadEncoding, BadFile
+from importers.errors import BadEncoding, BadFile, UnknownPlace
 from importers.local_systems import PREFIX
+from importers.look_raster import look_at_raster, raster_json
 from importers.look_readings import Places, look_at_readings
 from importers.match import Matching, match, with_key
 from importers.opening import opened
@@ -94,9 +94,6 @@ def _look(
         found: list[tuple[Source, BadEncoding | None]] = []
         for path in paths:
             sources, doubt = _opened(stack, path, options, passed_over)
-            for source in sources:
-                if source.pixels is not None:
-                    raise by_command_line(source)
             found += [(source, doubt) for source in halves(sources, layers, options)]
         for position, (source, doubt) in enumerate(found[:MOST_TABLES]):
             tell(Step(source.title, "looking", position, len(found)))
@@ -153,6 +150,8 @@ class _Table:
 
     def seen(self, taken: dict[str, Source]) -> dict[str, Any]:
         """The table as JSON values."""
+        if self.source.pixels is not None:
+            return self._head() | self._raster()
         if self.encoding_doubt is not None:
             self._trouble("encoding", self.encoding_doubt)
         document = self._head()
@@ -209,6 +208,15 @@ class _Table:
             "bounds": drawn.bounds,
         }
 
+    def _raster(self) -> dict[str, Any]:
+        looked, part, trouble = look_at_raster(self.source, self.layers, self.options, self.city)
+        if trouble is not None:
+            self._trouble("place" if isinstance(trouble, UnknownPlace) else "raster", trouble)
+        crs = self._crs(looked, needs_nodes=False)
+        if part is None:
+            return {"kind": "raster", "crs": crs}
+        return raster_json(part, self.options) | {"crs": crs}
+
     def _holds_readings(self) -> bool:
         said = self.options.layer_id
         if said == READINGS:
@@ -254,9 +262,11 @@ class _Table:
             "layer": None,
             "candidates": [],
             "crs": None,
+            "columns": [],
             "fields": [],
             "lacking": [],
             "readings": None,
+            "raster": None,
             "preview": None,
             "bounds": None,
             "troubles": self.troubles,

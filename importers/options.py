@@ -10,7 +10,17 @@ from typing import Any, Literal, NamedTuple
 from gis.crs import Frame
 from layers.model import RasterMeaning
 
-Stage = Literal["passed_over", "opening", "looking", "reading", "checking", "comparing", "publishing", "done"]
+Stage = Literal[
+    "passed_over",
+    "opening",
+    "looking",
+    "reading",
+    "converting",
+    "checking",
+    "comparing",
+    "publishing",
+    "done",
+]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class ImportOptions:
         return bool(self.tables.get(table, {}).get("skip"))
 
 
-OF_ONE_TABLE = ("layer_id", "crs", "local", "frame", "columns", "swapped", "title")
+OF_ONE_TABLE = ("layer_id", "crs", "local", "frame", "columns", "swapped", "title", "date", "meaning")
 """The options that may be said for one table of several; with `skip` it is left out."""
 
 

@@ -109,7 +109,11 @@ def plan(sources: Sequence[Source], layers: Mapping[str, Layer], options: Import
         groups.setdefault(together, []).append(part)
     ordered = sorted(groups, key=_rank)
     deliveries = [Delivery("layers", tuple(groups[name])) for name in ordered]
-    rasters = [plan_raster(source, layers, options, city) for source in sources if source.pixels is not None]
+    rasters = [
+        plan_raster(source, layers, options.of(source.title), city)
+        for source in sources
+        if source.pixels is not None and not options.leaves_out(source.title)
+    ]
     rasters.sort(key=lambda part: (part.layer.id, part.taken.value))
     deliveries += [Delivery("raster", raster=part) for part in rasters]
     return [*deliveries, Delivery("readings", readings=tuple(readings))] if readings else deliveries

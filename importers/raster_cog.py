@@ -60,7 +60,7 @@ def write_cog(path: Path, file: str, target: Path, pixels: Pixels, crs: CRS, mea
             found=f"{raw_bytes} bytes",
             expected=f"at most {free_bytes} bytes",
         )
-    unfinished = target.with_name(f".{uuid.uuid4().hex}.part")
+    unfinished = target.with_name(f".{target.stem}-{uuid.uuid4().hex[:8]}.part")
     options = {
         "COMPRESS": "DEFLATE",
         "PREDICTOR": "YES",

@@ -22,14 +22,14 @@ from typing import NamedTuple
 from importers.by_code import located
 from importers.check.among import Among, asked
 from importers.deliver import deliver_layers
-from importers.deliver_raster import by_command_line, deliver_raster, on_top_of
+from importers.deliver_raster import deliver_raster, on_top_of, stage_raster
 from importers.deliver_readings import deliver_readings
 from importers.errors import BadFile
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step, silent
 from importers.planning import Delivery, plan
 from importers.report import ImportReport
-from layers.brought import Brought
+from layers.brought import Brought, RasterPlace
 from layers.catalogue import known_layers, list_layers
 from layers.db import Database
 from layers.mendings import ALWAYS, parse_mendings
@@ -62,14 +62,19 @@ class StagedImport(NamedTuple):
 
 
 async def stage_files(
-    db: Database, paths: Sequence[Path], options: ImportOptions, progress: Progress
+    db: Database,
+    paths: Sequence[Path],
+    options: ImportOptions,
+    progress: Progress,
+    files: RasterPlace | None = None,
 ) -> StagedImport:
     """As `import_files`, up to the comparison: every delivery is staged by this process, none published.
 
     A delivery does not see those before it: codes come from the layers that are published; readings alone see
-    the stations that come with them. Raises as `import_files` does.
+    the stations that come with them. Rasters become files at `files`; without it they are refused. Raises as
+    `import_files` does.
     """
-    brought = Brought()
+    brought = Brought(files=files)
     try:
         reports = await _carried_out(db, paths, options, progress, brought)
     except BaseException:
@@ -131,10 +136,12 @@ async def _all(
             if delivery.kind == "readings":
                 made = await deliver_readings(db, delivery, layers, options, progress, brought)
             elif delivery.raster is not None:
-                if brought is not None:
-                    raise by_command_line(delivery.raster.source)
                 part = on_top_of(delivery.raster, layers)
-                made = [await deliver_raster(db, part, rasters, options, progress)]
+                if brought is not None:
+                    made = [await stage_raster(db, part, brought, progress)]
+                    layers = {**layers, part.layer.id: part.layer}
+                else:
+                    made = [await deliver_raster(db, part, rasters, options, progress)]
             else:
                 kept = None if brought is None else brought.rows
                 made = await deliver_layers(db, delivery, layers, options, progress, among, kept)

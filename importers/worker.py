@@ -22,12 +22,14 @@ from importers.look import look_at_files
 from importers.opening import is_sidecar
 from importers.options import ImportOptions, Step
 from importers.run import StagedImport, stage_files
+from layers.brought import RasterPlace
 from layers.db import Database
 from layers.errors import BadData, BadRequest, Conflict, OneMapError, Unavailable
 from layers.finish import finish_what_waits
 from layers.import_findings import keep_findings, sweep_findings
 from layers.import_runs import Run, RunEnd, beat, claim, end_run
 from layers.jobs import work
+from layers.raster_files import sweep_raster_files
 from layers.stage import announce_life
 from layers.staged_runs import give_back, keep, keep_look, revive
 from layers.uploads import named_files, sweep_uploads
@@ -42,17 +44,20 @@ SWEEP_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
-async def work_on_imports(db: Database, uploads: Path, systems: Path | None = None) -> None:
+async def work_on_imports(
+    db: Database, uploads: Path, systems: Path | None = None, rasters: Path | None = None
+) -> None:
     """Reads queued runs until cancelled; `uploads` is the folder of what was sent.
 
-    `systems`: the operator's file of city-local systems, read anew for each run.
+    `systems`: the operator's file of city-local systems, read anew for each run. `rasters`: the folder of
+    the files of rasters; None: they are refused.
     """
     await revive(db, with_stages=True)
 
     async def read(run_id: uuid.UUID) -> None:
-        await read_run(db, uploads, run_id, systems)
+        await read_run(db, uploads, run_id, systems, rasters)
 
-    tending = asyncio.create_task(_tend(db, uploads), name="tending")
+    tending = asyncio.create_task(_tend(db, uploads, rasters), name="tending")
     try:
         await work(db, read)
     finally:
@@ -61,7 +66,13 @@ async def work_on_imports(db: Database, uploads: Path, systems: Path | None = No
             await tending
 
 
-async def read_run(db: Database, uploads: Path, run_id: uuid.UUID, systems: Path | None = None) -> None:
+async def read_run(
+    db: Database,
+    uploads: Path,
+    run_id: uuid.UUID,
+    systems: Path | None = None,
+    rasters: Path | None = None,
+) -> None:
     """Brings one waiting run to `looked`, `staged` or an end; does nothing if it waits no longer.
 
     Cancelled from outside (the worker is told to stop), it gives the run back to the queue.
@@ -70,7 +81,8 @@ async def read_run(db: Database, uploads: Path, run_id: uuid.UUID, systems: Path
     if run is None:
         return
     place = _Place()
-    reading = asyncio.create_task(_read(db, uploads, run, systems, place), name=f"import {run_id}")
+    files = None if rasters is None else RasterPlace(rasters, run_id)
+    reading = asyncio.create_task(_read(db, uploads, run, systems, files, place), name=f"import {run_id}")
     try:
         while not reading.done():
             await asyncio.wait({reading}, timeout=BEAT_S)
@@ -106,18 +118,23 @@ class _Place:
 
 
 async def _read(
-    db: Database, uploads: Path, run: Run, systems: Path | None, place: _Place
+    db: Database,
+    uploads: Path,
+    run: Run,
+    systems: Path | None,
+    files: RasterPlace | None,
+    place: _Place,
 ) -> StagedImport | dict[str, Any]:
     """What came of the files: staged layers, or what was seen of a run that is to be looked at first."""
     options = replace(_options(run), systems=systems)
     # Beside the uploads, so that a file gets its name by a link and not by a copy.
     with tempfile.TemporaryDirectory(prefix="reading-", dir=uploads) as folder:
-        files = await named_files(db, uploads, run.uploads, Path(folder))
-        wanted = [file for file in files if not is_sidecar(file)] or files
+        sent = await named_files(db, uploads, run.uploads, Path(folder))
+        wanted = [file for file in sent if not is_sidecar(file)] or sent
         if run.look_first:
             return await look_at_files(db, wanted, options, place)
         await keep_findings(db, run.id, (), None)  # those of an earlier reading
-        return await stage_files(db, wanted, options, place)
+        return await stage_files(db, wanted, options, place, files)
 
 
 def _options(run: Run) -> ImportOptions:
@@ -183,7 +200,7 @@ async def _stopped(reading: asyncio.Task[StagedImport | dict[str, Any]]) -> None
         reading.exception()  # looked at, so that nobody complains that it was not
 
 
-async def _tend(db: Database, uploads: Path) -> None:
+async def _tend(db: Database, uploads: Path, rasters: Path | None) -> None:
     """Queues again what dead workers left, and removes old uploads."""
     loop = asyncio.get_running_loop()
     swept, life = -SWEEP_S, db.process
@@ -199,6 +216,8 @@ async def _tend(db: Database, uploads: Path) -> None:
             await revive(db, with_stages=again != life)
             life = again
             await finish_what_waits(db)
+            if rasters is not None:
+                await sweep_raster_files(db, rasters)
         except OneMapError as error:
             _log.warning("imports could not be looked after: %s", error.en)
             await asyncio.sleep(TEND_S)

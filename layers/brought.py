@@ -1,19 +1,23 @@
-"""What an import brought and left staged for a person: rows of layers, readings; kept in the run's row.
+"""What an import brought and left staged for a person: rows of layers, readings, rasters; in the run's row.
 
-Everything staged is a table of the stage schema until it is published or dropped.
+Staged rows and readings are tables of the stage schema until they are published or dropped; staged rasters
+are files, which are removed when no open import names them (`layers.raster_files`).
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from layers.db import Database
 from layers.description import from_json, to_json
 from layers.import_runs import Run
 from layers.model import BoundingBox, Difference
 from layers.stage import Staged, drop_stage
+from layers.staged_rasters import StagedRaster, raster_from_run
 from layers.staged_readings import ComparedReadings, compared_from_json
 
 
@@ -51,21 +55,33 @@ class Compared:
         }
 
 
+class RasterPlace(NamedTuple):
+    """The folder of rasters, and the import that makes files in it."""
+
+    folder: Path
+    run_id: uuid.UUID
+
+
 @dataclass
 class Brought:
     """Everything that one import has staged so far."""
 
     rows: list[Compared] = field(default_factory=list)
     readings: ComparedReadings | None = None
+    rasters: list[StagedRaster] = field(default_factory=list)
+    files: RasterPlace | None = None
+    """Where files of rasters may be made; None: nowhere."""
 
     def __bool__(self) -> bool:
-        return bool(self.rows) or self.readings is not None
+        return bool(self.rows or self.rasters) or self.readings is not None
 
     @property
     def is_unchanged(self) -> bool:
         """True if publishing it would change nothing."""
-        return all(one.difference.is_empty for one in self.rows) and (
-            self.readings is None or self.readings.is_empty
+        return (
+            all(one.difference.is_empty for one in self.rows)
+            and all(one.is_empty for one in self.rasters)
+            and (self.readings is None or self.readings.is_empty)
         )
 
     async def drop(self, db: Database) -> None:
@@ -75,7 +91,10 @@ class Brought:
                 await drop_stage(connection, one.staged.table)
             if self.readings is not None:
                 await drop_stage(connection, self.readings.table)
-        self.rows, self.readings = [], None
+        for raster in self.rasters:
+            if self.files is not None and raster.file is not None:
+                (self.files.folder / raster.file).unlink(missing_ok=True)
+        self.rows, self.readings, self.rasters = [], None, []
 
     def stage_of(self, layer_id: str) -> Staged | None:
         """The stage of a layer, if it has one."""
@@ -85,7 +104,8 @@ class Brought:
 def brought_by(run: Run) -> Brought:
     """What the run has staged."""
     readings = [compared_from_json(told) for told in run.stages if told.get("kind") == "readings"]
-    return Brought(stages_of(run), readings[0] if readings else None)
+    rasters = [raster_from_run(told) for told in run.stages if told.get("kind") == "raster"]
+    return Brought(stages_of(run), readings[0] if readings else None, rasters)
 
 
 def stages_of(run: Run) -> list[Compared]:

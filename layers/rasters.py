@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import func, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
 from layers.access import Scope, Viewer, scope_for
@@ -40,42 +42,55 @@ async def publish_raster(
     """
     await register(db, layer)
     async with db.begin(timeout_ms=0) as connection:
-        standing = await find_layer(connection, layer.id, for_update=True)
-        assert standing is not None
-        number = standing.version + 1
-        numbered = replace(raster, version=number)
-        rasters = (*standing.rasters, numbered)
-        origins = [origin_json(one) for one in following(standing.origins, report, layer.id, joins=True)]
-        made = await connection.execute(
-            insert(schema.layer_version)
-            .values(
-                layer_id=layer.id,
-                number=number,
-                # Not the transaction's beginning: this one may have waited for another that began later.
-                published_at=func.clock_timestamp(),
-                published_by=by,
-                added=1,
-                changed=0,
-                removed=0,
-                note=note,
-                boxes=[list(raster.bounds)],
-                report=report,
-                origins=origins,
-            )
-            .returning(schema.layer_version)
+        return await publish_raster_in(connection, layer.id, raster, by=by, note=note, report=report)
+
+
+async def publish_raster_in(
+    connection: AsyncConnection,
+    layer_id: str,
+    raster: RasterFile,
+    *,
+    by: str,
+    note: str,
+    report: Mapping[str, Any],
+) -> Version:
+    """As `publish_raster`, of a registered layer, in the transaction of `connection`."""
+    standing = await find_layer(connection, layer_id, for_update=True)
+    assert standing is not None
+    number = standing.version + 1
+    numbered = replace(raster, version=number)
+    rasters = (*standing.rasters, numbered)
+    origins = [origin_json(one) for one in following(standing.origins, report, layer_id, joins=True)]
+    made = await connection.execute(
+        insert(schema.layer_version)
+        .values(
+            layer_id=layer_id,
+            number=number,
+            # Not the transaction's beginning: this one may have waited for another that began later.
+            published_at=func.clock_timestamp(),
+            published_by=by,
+            added=1,
+            changed=0,
+            removed=0,
+            note=note,
+            boxes=[list(raster.bounds)],
+            report=dict(report),
+            origins=origins,
         )
-        version = version_of(made.mappings().one())
-        state: dict[str, Any] = {
-            "status": "published" if standing.status == "empty" else standing.status,
-            "version": number,
-            "published_at": version.published_at,
-            "feature_count": 0,
-            "bounds": list(_together([one.bounds for one in rasters])),
-            "rasters": [raster_to_json(one) for one in rasters],
-            "origins": origins,
-        }
-        await connection.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(state))
-        await notify(connection, LAYER_CHANNEL, layer.id, number)
+        .returning(schema.layer_version)
+    )
+    version = version_of(made.mappings().one())
+    state: dict[str, Any] = {
+        "status": "published" if standing.status == "empty" else standing.status,
+        "version": number,
+        "published_at": version.published_at,
+        "feature_count": 0,
+        "bounds": list(_together([one.bounds for one in rasters])),
+        "rasters": [raster_to_json(one) for one in rasters],
+        "origins": origins,
+    }
+    await connection.execute(update(schema.layer).where(schema.layer.c.id == layer_id).values(state))
+    await notify(connection, LAYER_CHANNEL, layer_id, number)
     return version
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -29,6 +30,7 @@ from layers.parts import refuse_outside_part
 from layers.publish import compare, moved_on, publish_in
 from layers.schema import STAGE_SCHEMA
 from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage, stage_table
+from layers.staged_rasters import StagedRaster, compare_raster, publish_rasters_in
 from layers.staged_readings import READINGS, ComparedReadings, compare_readings, publish_readings_in
 
 MAX_ATTEMPTS = 3
@@ -175,8 +177,7 @@ async def keep(db: Database, run_id: uuid.UUID, brought: Brought, report: Mappin
             raise wrong_state(run, "staged")
         stages = [one.to_json() for one in await _kept(connection, brought)]
         if brought.is_unchanged:
-            for told in stages:
-                await drop_stage(connection, told["table"])
+            await _drop(connection, replace(run, stages=tuple(stages)))
             return await move(connection, run_id, "unchanged", report=_concluded(report, brought, []))
         return await move(
             connection,
@@ -199,6 +200,7 @@ async def compare_again(db: Database, run_id: uuid.UUID) -> Run:
     for one in brought.rows:
         again = await compare_stage(db, one.staged, partial=partial, report=one.report, within=within)
         fresh.append(again.to_json())
+    fresh += [(await compare_raster(db, one)).to_json() for one in brought.rasters]
     if brought.readings is not None:
         fresh.append((await compare_readings(db, brought.readings.table)).to_json())
     async with db.begin() as connection:
@@ -208,14 +210,20 @@ async def compare_again(db: Database, run_id: uuid.UUID) -> Run:
 
 
 async def publish_run(
-    db: Database, run_id: uuid.UUID, viewer: Viewer, *, seen: Mapping[str, int], note: str = ""
+    db: Database,
+    run_id: uuid.UUID,
+    viewer: Viewer,
+    *,
+    seen: Mapping[str, int],
+    note: str = "",
+    rasters: Path | None = None,
 ) -> Run:
     """Publishes all stages of the run, or none: each the next version of its layer; readings are written.
 
     `seen`: the version of each layer with which the publisher saw it compared, 0 for readings. Raises
     `Conflict` if that is not what the run was compared with or a layer (or the part of it that the run
     replaces, or the readings that stand) has moved on since, `NotAllowed` if the viewer may not change a
-    layer, or a row outside their districts would change.
+    layer, or a row outside their districts would change. `rasters`: the folder of the files of rasters.
     """
     run = await _staged_run(db, run_id, "published")
     districts: tuple[str, ...] = ()
@@ -225,7 +233,12 @@ async def publish_run(
         if seen.get(layer.id) != one.base_version:
             raise moved_on(replace(layer, version=one.base_version), seen.get(layer.id))
         await _make_room(db, one)
-    if brought_by(run).readings is not None and seen.get(READINGS) != 0:
+    brought = brought_by(run)
+    for raster in brought.rasters:
+        require_change(viewer, await _standing_or_new(db, raster.layer))
+        if not raster.is_empty:
+            await register(db, raster.layer)
+    if brought.readings is not None and seen.get(READINGS) != 0:
         raise _not_seen()
     async with db.begin(timeout_ms=0) as connection:
         run = await lock_run(connection, run_id)
@@ -242,11 +255,14 @@ async def publish_run(
             seen=seen,
             districts=districts,
         )
+        pictures = await publish_rasters_in(
+            connection, brought.rasters, rasters, viewer, seen=seen, note=note
+        )
         # After the layers: stations may have come with their readings.
         if brought.readings is not None:
             await publish_readings_in(connection, brought.readings, viewer)
-        report = _concluded(run.report, brought, made)
-        end: RunEnd = "published" if made or report["stored"] else "unchanged"
+        report = _concluded(run.report, brought, [*made, *pictures])
+        end: RunEnd = "published" if made or pictures or report["stored"] else "unchanged"
         run = await move(connection, run_id, end, stages=[], report=report)
     await after_publication(db, made)
     return run
@@ -323,6 +339,8 @@ async def _has_worker(connection: AsyncConnection, run: Run) -> bool:
 async def _is_whole(connection: AsyncConnection, run: Run) -> bool:
     """Whether every stage of the run has its rows: an unlogged table is empty after a crash."""
     for told in run.stages:
+        if "table" not in told:
+            continue
         name = f'{STAGE_SCHEMA}."{told["table"]}"'
         if await connection.scalar(select(func.to_regclass(name))) is None:
             return False
@@ -352,7 +370,7 @@ async def _drop_orphans(db: Database) -> None:
         stages = await connection.scalars(
             select(schema.import_run.c.stages).where(schema.import_run.c.state == "staged")
         )
-        owned = {told["table"] for run in stages for told in run}
+        owned = {told.get("table") for run in stages for told in run}
         for name in set(found) - owned:
             await drop_stage(connection, name)
 
@@ -381,12 +399,15 @@ async def _make_room(db: Database, one: Compared) -> None:
         await register(db, one.staged.layer)
 
 
-async def _kept(connection: AsyncConnection, brought: Brought) -> list[Compared | ComparedReadings]:
+async def _kept(
+    connection: AsyncConnection, brought: Brought
+) -> list[Compared | ComparedReadings | StagedRaster]:
     """What was brought, under names that no process owns."""
-    kept: list[Compared | ComparedReadings] = [
+    kept: list[Compared | ComparedReadings | StagedRaster] = [
         replace(one, staged=replace(one.staged, table=await keep_stage(connection, one.staged.table)))
         for one in brought.rows
     ]
+    kept += brought.rasters
     if brought.readings is not None:
         table = await keep_stage(connection, brought.readings.table)
         kept.append(replace(brought.readings, table=table))
@@ -395,7 +416,8 @@ async def _kept(connection: AsyncConnection, brought: Brought) -> list[Compared 
 
 async def _drop(connection: AsyncConnection, run: Run) -> None:
     for told in run.stages:
-        await drop_stage(connection, told["table"])
+        if "table" in told:
+            await drop_stage(connection, told["table"])
 
 
 def _not_seen() -> Conflict:
@@ -411,6 +433,7 @@ def _concluded(report: Mapping[str, Any], brought: Brought, made: Sequence[Versi
     """The run's report with what became of each layer, and `stored`: what was written of readings."""
     numbers = {version.layer_id: version.number for version in made}
     standing = {one.staged.layer.id: one.base_version for one in brought.rows}
+    standing |= {one.layer.id: one.base_version for one in brought.rasters}
     readings = brought.readings
     stored = None if readings is None or readings.is_empty else readings.stored_json()
     told = []

@@ -55,6 +55,7 @@ _STAGES: dict[Stage, tuple[str, str]] = {
     "passed_over": ("略过", "passed over"),
     "opening": ("打开", "opening"),
     "reading": ("读取", "reading"),
+    "converting": ("转换", "converting"),
     "checking": ("质检", "checking"),
     "comparing": ("比较", "comparing"),
     "publishing": ("发布", "publishing"),

@@ -44,7 +44,9 @@ async def _work(settings: Settings, url: str, parent: int | None) -> None:
         while True:
             try:
                 async with Database(url) as database:
-                    await work_on_imports(database, settings.uploads, settings.local_systems_file)
+                    await work_on_imports(
+                        database, settings.uploads, settings.local_systems_file, settings.rasters
+                    )
             except OneMapError as error:
                 _log.warning("the worker pauses: %s", error.en)
             await asyncio.sleep(PAUSE_S)

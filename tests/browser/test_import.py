@@ -16,6 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from gis.crs import CGCS2000, read_crs, reproject
 from tests.browser.conftest import PHONE, Town, Visit
 from tests.importers.specimens import packed, parts_of, text, vector
+from tests.pictures import write_tif
 
 pytestmark = pytest.mark.browser
 
@@ -338,4 +339,40 @@ def test_readings_are_written_after_a_look_at_what_they_replace(visit: Visitors,
     expect(difference).to_contain_text("1 个已有的值将被替换")
     difference.get_by_role("radio").filter(has_text="替换").click()
     expect(difference.locator(".rows ins")).to_have_text("0.5")
+    visitor.wait_until_still()
+
+
+def aerial(path: Path, colour: tuple[int, int, int]) -> Path:
+    """An image of 1.2 km in the town, 2 m a pixel, in EPSG:4548."""
+    pixels = np.tile(np.array(colour, dtype=np.uint8)[:, None, None], (1, 600, 600))
+    pixels[:, ::40, :] = 250
+    return write_tif(path, pixels, corner=(452_000.0, 3_513_200.0), step=(2.0, -2.0))
+
+
+def test_an_image_is_published_with_the_date_that_a_person_says(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    send(page, aerial(tmp_path / "无人机航拍_2026.tif", (70, 120, 60)))
+    looked = page.locator(".step-look")
+    expect(looked).to_contain_text("600 × 600")
+    expect(looked.get_by_label("影像日期")).to_have_value("2026")
+    looked.get_by_label("图层标识").fill("drone")
+    looked.get_by_label("图层名称").fill("无人机航拍")
+    looked.locator(".own:has(#import-date) ~ *, .own").get_by_role("button", name="应用").first.click()
+    expect(looked.locator(".step-look[aria-busy=true]")).to_have_count(0)
+    looked.get_by_label("影像日期").fill("2026-05-01")
+    looked.get_by_label("影像日期").press("Enter")
+    expect(looked).to_contain_text("由导入者指定", timeout=WORKED_WITHIN_MS)
+    looked.get_by_role("button", name="下一步：字段").click()
+    page.locator(".step-fields").get_by_role("button", name="读取", exact=True).click()
+    staged(page)
+    page.locator(".step-check").get_by_role("button", name="下一步：差异").click()
+    difference = page.locator(".step-difference")
+    expect(difference).to_contain_text("2026-05-01")
+    expect(difference).to_contain_text("EPSG:4548")
+    difference.get_by_role("button", name="下一步：发布").click()
+    page.get_by_role("button", name="发布", exact=True).click()
+    expect(page.locator(".step-publish .done")).to_contain_text("版本 1", timeout=WORKED_WITHIN_MS)
+    layer = visitor.context.request.get(f"{visitor.town.url}/api/v1/layers/drone").json()
+    assert [one["taken"] for one in layer["rasters"]] == ["2026-05-01"]
     visitor.wait_until_still()

@@ -13,6 +13,7 @@ import {
   placesChanged,
   placeValue,
   tidied,
+  isDate,
 } from '@/imports/choices'
 import { changesOf, drawnChanges, unite } from '@/imports/difference'
 import { mendingsOf, rulesOf, scoreWords, skippedOf, switched } from '@/imports/findings'
@@ -146,8 +147,14 @@ describe('what is sent as options', () => {
   it('a layer has an id that fits', () =>
     expect(['trees_2', '2trees', 'Trees', 'a__past', ''].map(isLayerId)).toEqual([true, false, false, false, false]))
 
+  it('a date is a year, a month or a day', () => {
+    expect(['2024', '2024-05', '2024-05-01', '2024-5', '昨天', ''].map(isDate)).toEqual([true, true, true, false, false, false])
+  })
+
   it('only layers of the same geometry are offered', () => {
-    const layers = ['Point', 'MultiPolygon', 'Geometry'].map((geometry_type) => ({ geometry_type })) as Layer[]
+    const rows = ['Point', 'MultiPolygon', 'Geometry'].map((geometry_type) => ({ kind: 'rows', geometry_type }))
+    const layers = [...rows, { kind: 'raster', geometry_type: 'Geometry' }] as Layer[]
+    expect(layersFor(table({ kind: 'raster', geometry: 'Polygon' }), layers)).toEqual([layers[3]])
     expect(layersFor(table({ geometry: 'Polygon' }), layers).map((one) => one.geometry_type)).toEqual([
       'MultiPolygon',
       'Geometry',

@@ -56,6 +56,17 @@ export function readStyle(scheme: 'light' | 'dark'): Promise<StyleSpecification>
   return send('GET', '/styles/all.json', { query: { scheme } })
 }
 
+/** Codes and names of the rows of some base layers (districts, streets); a layer that is not there has none. */
+export async function readParts(layers: string[]): Promise<{ code: string; name: string }[]> {
+  const read = async (layer: string) => {
+    const query = { limit: 500 }
+    const path = `/ogc/collections/${encodeURIComponent(layer)}/items`
+    const { features } = await send<GeoJSON.FeatureCollection>('GET', path, { query })
+    return features.map(({ id, properties }) => ({ code: String(id), name: String(properties?.name ?? '') }))
+  }
+  return (await Promise.all(layers.map((layer) => read(layer).catch(() => [])))).flat()
+}
+
 // ---- people
 
 export function whoAmI(): Promise<Account> {

@@ -44,11 +44,13 @@ export interface Layer {
   parameters?: { name: string; required: boolean }[]
 }
 
+export type RasterMeaning = 'image' | 'elevation' | 'classes' | 'values'
+
 /** One state of a raster layer: `taken` is a year, a month or a day. */
 export interface RasterState {
   version: number
   taken: string
-  meaning: 'image' | 'elevation' | 'classes' | 'values'
+  meaning: RasterMeaning
   pixel_m: number
 }
 
@@ -244,14 +246,22 @@ export interface TableOptions {
   frame?: Frame | null
   /** Column → field, `@x`, `@y`, `@wkt`, or nothing to leave it out. */
   columns?: Record<string, string>
+  encoding?: string | null
   swapped?: boolean | null
   title?: string | null
+  /** When a raster was taken: `2024`, `2024-05`, `2024-05-01`. */
+  date?: string | null
+  meaning?: RasterMeaning | null
   skip?: boolean
 }
 
 export interface ImportOptions {
   encoding?: string | null
   partial?: boolean
+  /** Codes of the parts that the files replace; all else stays. */
+  within?: string[]
+  /** `column=value,value` of rows that are gone. */
+  removes?: string | null
   allow_refused?: boolean
   anywhere?: boolean
   check?: boolean
@@ -276,10 +286,21 @@ export interface ReadingsSpan {
   indicators: MeasuredIndicator[]
 }
 
+export interface StagedRaster extends RasterState {
+  /** The version whose picture of the same date it takes the place of. */
+  replaces: number | null
+  size_bytes: number
+  width: number
+  height: number
+  crs: string
+  bands: { title: string; type: string; least: number | null; most: number | null }[]
+  bounds: Bounds
+}
+
 export interface StagedLayer {
   /** `reading` for readings, which are no layer and have no versions. */
   layer: string
-  kind: 'rows' | 'readings'
+  kind: 'rows' | 'readings' | 'raster'
   title: Title
   rows: number
   /** The version it was compared with. */
@@ -290,6 +311,7 @@ export interface StagedLayer {
   unchanged: number
   boxes: Bounds[]
   readings: ReadingsSpan | null
+  raster: StagedRaster | null
 }
 
 export interface ImportRun {
@@ -437,12 +459,25 @@ export interface LookedCrs {
   candidates: Whereabouts[]
 }
 
+export interface LookedRaster {
+  width: number
+  height: number
+  bands: { title: string; type: string }[]
+  has_alpha: boolean
+  nodata: string | null
+  taken: Title & { value: string }
+  meaning: Title & { value: RasterMeaning }
+  size_bytes: number
+  dates: string[]
+  replaces: number | null
+}
+
 export interface LookedTable {
   table: string
   file: string
   name: string
   format: string
-  kind: 'rows' | 'readings'
+  kind: 'rows' | 'readings' | 'raster'
   left_out: boolean
   rows: number | null
   sampled: number
@@ -463,6 +498,7 @@ export interface LookedTable {
   fields: LookedField[]
   lacking: string[]
   readings: (ReadingsSpan & { form: 'long' | 'wide'; strange: string[] }) | null
+  raster: LookedRaster | null
   preview: GeoJSON.FeatureCollection | null
   bounds: Bounds | null
   troubles: (Title & { rule: string; stops: boolean })[]
@@ -474,6 +510,8 @@ export interface Look {
   passed_over: string[]
   more: number
   city: Bounds | null
+  /** City-local systems of the operator, by the names that `crs` takes as `local:NAME`. */
+  local_systems: { name: string; title: string }[]
 }
 
 export type ChangeKind = 'added' | 'changed' | 'removed'

@@ -2,7 +2,7 @@
 import type { ImportOptions, Layer, LookedTable, TableOptions, Whereabouts } from '@/api'
 
 /** Fields that are no fields: which column holds the place. */
-export const PLACES = ['@x', '@y', '@wkt'] as const
+export const PLACES = ['@x', '@y', '@wkt', '@code'] as const
 
 /** What stands in the place of a layer's id for readings. */
 export const READINGS = 'reading'
@@ -73,12 +73,14 @@ export function placesChanged(table: LookedTable, said: Record<string, string>):
   const now = Object.entries(fieldsOf(table, said)).filter(([, field]) => field.startsWith('@'))
   const before = Object.entries(fieldsOf(table, {})).filter(([, field]) => field.startsWith('@'))
   const names = new Set(now.map(([, field]) => field))
-  const whole = names.has('@wkt') || (names.has('@x') && names.has('@y'))
-  return whole && JSON.stringify(now) !== JSON.stringify(before)
+  const whole = names.has('@wkt') || names.has('@code') || (names.has('@x') && names.has('@y'))
+  return (whole || !names.size) && JSON.stringify(now) !== JSON.stringify(before)
 }
 
-/** The layers that a table's rows may be for: of the same kind of geometry. */
-export function layersFor(table: LookedTable, layers: readonly Layer[]): Layer[] {
+/** The layers that a table's rows may be for: of the same kind of geometry; for a raster, raster layers. */
+export function layersFor(table: LookedTable, all: readonly Layer[]): Layer[] {
+  if (table.kind === 'raster') return all.filter((layer) => layer.kind === 'raster')
+  const layers = all.filter((layer) => layer.kind === 'rows')
   const kinds: Record<string, string> = {
     Point: 'Point',
     MultiPoint: 'Point',
@@ -102,6 +104,43 @@ export function isReady(tables: readonly LookedTable[], options: ImportOptions):
       return !stops && lackingOf(table, said).length === 0
     })
   )
+}
+
+/** What the option `date` takes. */
+const DATE = /^[12]\d{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/
+
+export function isDate(text: string): boolean {
+  return DATE.test(text)
+}
+
+const PART = /^(\d{6}|\d{9}|\d{12}|\d{15})$/
+
+/** Codes of districts, streets, communities or grids out of a text, with commas or spaces between them. */
+export function codesIn(text: string): string[] {
+  return [...new Set(text.split(/[\s,，、;；]+/).filter(Boolean))]
+}
+
+export function isPart(code: string): boolean {
+  return PART.test(code)
+}
+
+export type Extent = 'whole' | 'changes' | 'part'
+
+/** What of its layer a delivery is: all of it, only changed rows, or the rows of some districts or grids. */
+export function extentOf(options: ImportOptions): Extent {
+  if (options.within?.length) return 'part'
+  return options.partial ? 'changes' : 'whole'
+}
+
+/** `column=value,value` taken apart, and put together again; empty where nothing is said. */
+export function removesOf(options: ImportOptions): { column: string; values: string } {
+  const [column = '', ...rest] = (options.removes ?? '').split('=')
+  return { column, values: rest.join('=') }
+}
+
+export function removesText(column: string, values: string): string | null {
+  const said = values.split(/[,，、]+/).map((value) => value.trim()).filter(Boolean)
+  return column && said.length ? `${column}=${said.join(',')}` : null
 }
 
 const LAYER_ID = /^[a-z][a-z0-9_]{0,47}$/

@@ -2,7 +2,7 @@
 import type { ImportRun } from '@/api'
 import { t, type MessageKey } from '@/i18n'
 
-const STAGES = new Set(['opening', 'looking', 'reading', 'checking', 'comparing', 'publishing'])
+const STAGES = new Set(['opening', 'looking', 'reading', 'converting', 'checking', 'comparing', 'publishing'])
 
 export function stateWords(run: Pick<ImportRun, 'state'>): string {
   return t(`importState_${run.state}` as MessageKey)
