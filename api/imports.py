@@ -70,9 +70,10 @@ class TableOptions(BaseModel):
         str | None, Field(max_length=1000, description="地方坐标系的名称或参数 A city-local system")
     ] = None
     frame: Frame | None = None
+    encoding: Annotated[str | None, Field(max_length=40, description="文字编码 Of the text")] = None
     columns: Annotated[
         dict[Code, Code],
-        Field(max_length=1000, description="列 → 字段或 @x、@y、@wkt；空文本为不要 Column → field"),
+        Field(max_length=1000, description="列 → 字段或 @x、@y、@wkt、@code；空文本为不要 Column → field"),
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
     title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
@@ -94,7 +95,6 @@ class Options(TableOptions):
 
     model_config = ConfigDict(extra="forbid", title="ImportOptions")
 
-    encoding: Annotated[str | None, Field(max_length=40, description="文字编码 Of the text")] = None
     table: Annotated[str | None, Field(max_length=200, description="图层或工作表 Layer or sheet")] = None
     anywhere: Annotated[bool, Field(description="允许远离本市 Rows may lie far outside")] = False
     allow_refused: Annotated[bool, Field(description="舍弃被拒绝的行 Leave out refused rows")] = False

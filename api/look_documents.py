@@ -64,7 +64,7 @@ class LookedColumnDocument(Document):
     name: str
     samples: list[str]
     field: str | None
-    """The field it becomes, or `@x`, `@y`, `@wkt`; null: left out."""
+    """The field it becomes, or `@x`, `@y`, `@wkt`, `@code`; null: left out."""
     evidence: TextDocument | None
 
 
@@ -165,9 +165,17 @@ class LookedTableDocument(Document):
     notes: list[LookNoteDocument]
 
 
+class LocalSystemDocument(Document):
+    """A city-local system of the operator, which the option `crs` takes as `local:NAME`."""
+
+    name: str
+    title: str
+
+
 class LookDocument(Document):
     tables: list[LookedTableDocument]
     passed_over: list[str]
     more: int
     """Tables that were not looked at, because there are too many."""
+    local_systems: list[LocalSystemDocument]
     city: tuple[float, float, float, float] | None

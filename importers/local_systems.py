@@ -70,6 +70,18 @@ def read_systems(path: Path) -> dict[str, LocalSystem]:
     return {name: _parsed(name, entry) for name, entry in told.items()}
 
 
+def named_systems(path: Path | None) -> list[dict[str, str]]:
+    """Name and title of each system in the operator's file, and nothing of what it is made of.
+
+    None for a file that cannot be read: whoever names a system then hears why.
+    """
+    try:
+        found = {} if path is None else read_systems(path)
+    except BadRequest:
+        return []
+    return [{"name": name, "title": one.title} for name, one in found.items()]
+
+
 def _pairs(text: str) -> dict[str, str]:
     """`to=EPSG:4548 x_is=north dx_m=…` as a table; separated by white space, commas or semicolons."""
     found = {}

@@ -7,16 +7,17 @@ with the choices there are and the likeliest of them drawn; only a file that is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gis.crs import route_in_frame
+from importers.by_code import located
 from importers.describe import describe
 from importers.errors import BadEncoding, BadFile, UnknownPlace
-from importers.local_systems import PREFIX
+from importers.local_systems import PREFIX, named_systems
 from importers.look_raster import look_at_raster, raster_json
 from importers.look_readings import Places, look_at_readings
 from importers.match import Matching, match, with_key
@@ -29,8 +30,8 @@ from importers.planning import choose, lacking_fields, said_of
 from importers.readings import reading_columns
 from importers.recognise import fits, likely
 from importers.sampling import Sample, sampled
+from importers.shaped import CODE, X, Y, place_columns
 from importers.shaped import WKT as WHOLE
-from importers.shaped import X, Y, place_columns
 from importers.source import Source
 from importers.whereabouts import Looked, Whereabouts, look_at_place
 from layers.access import SYSTEM, scope_for
@@ -69,7 +70,21 @@ async def look_at_files(
     for path in paths:
         progress(Step(path.name, "opening", 0, None))
     stations = await _stations(db, layers.get(STATION_LAYER))
-    return await asyncio.to_thread(_look, [Path(p) for p in paths], layers, stations, options, tell)
+
+    def locate(source: Source, said: ImportOptions) -> Source:
+        return asyncio.run_coroutine_threadsafe(located(db, source, layers, said), loop).result()
+
+    around = _Around(layers, layers["district"].bounds if "district" in layers else None, stations, locate)
+    return await asyncio.to_thread(_look, [Path(p) for p in paths], around, options, tell)
+
+
+class _Around(NamedTuple):
+    """What stands, by which tables are recognised; `locate` places one by codes (`importers.by_code`)."""
+
+    layers: Mapping[str, Layer]
+    city: BoundingBox | None
+    stations: Places
+    locate: Callable[[Source, ImportOptions], Source]
 
 
 async def _stations(db: Database, layer: Layer | None) -> Places:
@@ -79,14 +94,7 @@ async def _stations(db: Database, layer: Layer | None) -> Places:
     return dict(zip(codes, points, strict=True))
 
 
-def _look(
-    paths: Sequence[Path],
-    layers: Mapping[str, Layer],
-    stations: Places,
-    options: ImportOptions,
-    tell: Progress,
-) -> dict[str, Any]:
-    city = layers["district"].bounds if "district" in layers else None
+def _look(paths: Sequence[Path], around: _Around, options: ImportOptions, tell: Progress) -> dict[str, Any]:
     passed_over: list[str] = []
     tables: list[dict[str, Any]] = []
     taken: dict[str, Source] = {}
@@ -94,16 +102,17 @@ def _look(
         found: list[tuple[Source, BadEncoding | None]] = []
         for path in paths:
             sources, doubt = _opened(stack, path, options, passed_over)
-            found += [(source, doubt) for source in halves(sources, layers, options)]
+            found += [(source, doubt) for source in halves(sources, around.layers, options)]
         for position, (source, doubt) in enumerate(found[:MOST_TABLES]):
             tell(Step(source.title, "looking", position, len(found)))
-            table = _Table(source, doubt, options, layers, city, stations)
+            table = _Table(source, doubt, options, around)
             tables.append(table.seen(taken))
     return {
         "tables": tables,
         "passed_over": passed_over,
         "more": max(0, len(found) - MOST_TABLES),
-        "city": None if city is None else list(city),
+        "city": None if around.city is None else list(around.city),
+        "local_systems": named_systems(options.systems),
     }
 
 
@@ -133,9 +142,7 @@ class _Table:
         source: Source,
         doubt: BadEncoding | None,
         options: ImportOptions,
-        layers: Mapping[str, Layer],
-        city: BoundingBox | None,
-        stations: Places,
+        around: _Around,
     ) -> None:
         self.name = source.title
         self.left_out = options.leaves_out(self.name)
@@ -143,9 +150,10 @@ class _Table:
         self.sample: Sample = sampled(source)
         self.source = self.sample.source
         self.encoding_doubt = doubt
-        self.layers = layers
-        self.city = city
-        self.stations = stations
+        self.layers = around.layers
+        self.city = around.city
+        self.stations = around.stations
+        self.locate = around.locate
         self.troubles: list[dict[str, Any]] = []
 
     def seen(self, taken: dict[str, Source]) -> dict[str, Any]:
@@ -157,6 +165,11 @@ class _Table:
         document = self._head()
         if self._holds_readings():
             return document | self._readings()
+        try:
+            # Its columns are told of the table itself, which has no shapes of its own.
+            self.source = self.locate(self.source, self.options)
+        except BadFile as error:
+            self._trouble("place", error)
         choice = choose(self.source, self.layers, self.options, taken)
         standing = self.layers.get(choice.layer_id)
         needs_nodes = (
@@ -280,7 +293,9 @@ class _Table:
             return _crs_document("EPSG:4490", words, certain=True, choices=[])
         placed = looked.source
         if placed is None or placed.crs is None:
-            return None if not choices else _crs_document(None, Text("", ""), certain=False, choices=choices)
+            # Coordinates that nothing places may still be those of a system that a person names.
+            is_placeable = bool(choices) or isinstance(looked.doubt, UnknownPlace)
+            return _crs_document(None, Text("", ""), certain=False, choices=choices) if is_placeable else None
         way = placed.route or route_in_frame(placed.crs, placed.frame)
         found = placed.crs_found
         taken = looked.taken
@@ -324,11 +339,15 @@ class _Table:
     def _columns(self, taken: _Said, evidence: Mapping[str, Text]) -> list[dict[str, Any]]:
         """Every column of the file, in its order: some of its values, and the field it becomes."""
         fields = dict(taken)
-        places = place_columns(self.source, self.options) if self.source.geometry_type is None else None
-        if places is not None:
+        table = self.sample.source
+        places = place_columns(table, self.options) if table.geometry_type is None else None
+        by_code = next((c for c, said in self.options.columns.items() if said == CODE), None)
+        if by_code in table.schema.names:
+            fields[str(by_code)] = CODE
+        elif places is not None:
             named = {places.x: X, places.y: Y, places.wkt: WHOLE}
             fields |= {column: meaning for column, meaning in named.items() if column is not None}
-        by_place = Text("坐标列", "holds coordinates")
+        by_place = Text("用于定位", "says where the row is")
         told = []
         for name in self.source.schema.names:
             if name == self.source.row_id and name not in fields:

@@ -196,7 +196,7 @@ def _read(path: Path, file: str, options: ImportOptions) -> list[Source]:
             found="HTML",
             expected=suffix,
         )
-    return reader(path, file, options)
+    return reader(path, file, options.of_file(file))
 
 
 def _unknown(path: Path, file: str) -> BadFile:

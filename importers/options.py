@@ -80,13 +80,32 @@ class ImportOptions:
         said = {name: self.tables[table][name] for name in OF_ONE_TABLE if name in self.tables.get(table, {})}
         return replace(self, **said) if said else self
 
+    def of_file(self, file: str) -> ImportOptions:
+        """What holds for reading one file: the encoding that was said for a table in it, if one was."""
+        for table, said in self.tables.items():
+            if said.get("encoding") and (table == file or table.startswith(f"{file} [")):
+                return replace(self, encoding=said["encoding"])
+        return self
+
     def leaves_out(self, table: str) -> bool:
         """True for a table that is not to be imported (`skip`)."""
         return bool(self.tables.get(table, {}).get("skip"))
 
 
-OF_ONE_TABLE = ("layer_id", "crs", "local", "frame", "columns", "swapped", "title", "date", "meaning")
-"""The options that may be said for one table of several; with `skip` it is left out."""
+OF_ONE_TABLE = (
+    "layer_id",
+    "crs",
+    "local",
+    "frame",
+    "encoding",
+    "columns",
+    "swapped",
+    "title",
+    "date",
+    "meaning",
+)
+"""The options that may be said for one table of several; with `skip` it is left out. The encoding is its
+file's: it holds for every table of the file."""
 
 
 class Step(NamedTuple):

@@ -27,6 +27,16 @@ SCALE = 0.004
 PASSWORD = "Sunny-Lake-42"
 PEOPLE: dict[str, Role] = {"desk": "dispatcher", "walker": "inspector", "office": "publisher"}
 DESKTOP, PHONE = (1440, 900), (390, 844)
+LOCAL_SYSTEM = """["皋城独立"]
+title = "皋城独立坐标系"
+to = "EPSG:4548"
+x_is = "east"
+dx_m = 400000.0
+dy_m = 3500000.0
+rotation_s = 0.0
+scale = 1.0
+"""
+"""A system that the operator keeps; what it is made of stays there."""
 STILL_WITHIN_MS = 60_000
 """Without a graphics card a map takes its time."""
 
@@ -70,7 +80,9 @@ def town(server_url: str, template_database: str, tmp_path_factory: pytest.TempP
         done = onemap("import", str(files), database_url=database_url)
         assert done.returncode == 0, done.stdout + done.stderr
         asyncio.run(_people_and_rules(database_url))
-        with serving(database_url, ONEMAP_HOME=str(tmp_path_factory.mktemp("home"))) as (url, _):
+        home = tmp_path_factory.mktemp("home")
+        (home / "local_systems.toml").write_text(LOCAL_SYSTEM, encoding="utf-8")
+        with serving(database_url, ONEMAP_HOME=str(home)) as (url, _):
             yield _with_a_building(url, database_url)
 
 

@@ -358,8 +358,8 @@ def test_an_image_is_published_with_the_date_that_a_person_says(visit: Visitors,
     expect(looked.get_by_label("影像日期")).to_have_value("2026")
     looked.get_by_label("图层标识").fill("drone")
     looked.get_by_label("图层名称").fill("无人机航拍")
-    looked.locator(".own:has(#import-date) ~ *, .own").get_by_role("button", name="应用").first.click()
-    expect(looked.locator(".step-look[aria-busy=true]")).to_have_count(0)
+    looked.get_by_role("button", name="应用").click()
+    expect(looked.get_by_label("图层", exact=True)).to_be_enabled(timeout=WORKED_WITHIN_MS)
     looked.get_by_label("影像日期").fill("2026-05-01")
     looked.get_by_label("影像日期").press("Enter")
     expect(looked).to_contain_text("由导入者指定", timeout=WORKED_WITHIN_MS)
@@ -376,3 +376,70 @@ def test_an_image_is_published_with_the_date_that_a_person_says(visit: Visitors,
     layer = visitor.context.request.get(f"{visitor.town.url}/api/v1/layers/drone").json()
     assert [one["taken"] for one in layer["rasters"]] == ["2026-05-01"]
     visitor.wait_until_still()
+
+
+def components(visitor: Visit) -> tuple[str, list[dict[str, Any]]]:
+    """The code of a grid with several components, and these."""
+    found = visitor.context.request.get(f"{visitor.town.url}/ogc/collections/component/items?limit=1000")
+    by_grid: dict[str, list[dict[str, Any]]] = {}
+    for feature in found.json()["features"]:
+        by_grid.setdefault(feature["properties"]["grid_code"], []).append(feature)
+    return next((code, rows) for code, rows in by_grid.items() if code and len(rows) > 3)
+
+
+def test_a_part_is_replaced_and_rows_are_marked_as_gone(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    grid, there = components(visitor)
+    url = f"{visitor.town.url}/ogc/collections/component/items?grid_code={grid}&limit=1000&count=true"
+    count = int(visitor.context.request.get(url).json()["numberMatched"])
+
+    def row(feature: dict[str, Any], change: str) -> str:
+        told, (lon, lat) = feature["properties"], feature["geometry"]["coordinates"]
+        return f"{feature['id']},改名的{told['name']},{told['class_code']},{lon},{lat},{change}\n"
+
+    head = "标识码,部件名称,类别编码,lon,lat,变更类型\n"
+    send(page, text(tmp_path, "部件.csv", head + row(there[0], "变更") + row(there[1], "注销")))
+    page.get_by_role("button", name="下一步：字段").click()
+    fields = page.locator(".step-fields")
+    fields.get_by_label("部分区域").check()
+    read = fields.get_by_role("button", name="读取并质检")
+    fields.get_by_label("区划或网格编码").fill("3415")
+    expect(fields.get_by_role("alert")).to_contain_text("3415")
+    expect(read).to_be_disabled()
+    fields.get_by_label("区划或网格编码").fill(grid)
+    fields.get_by_label("标明已注销的列").select_option("变更类型")
+    fields.get_by_label("表示已注销的值").fill("注销，删除")
+    read.click()
+    staged(page)
+    page.get_by_role("button", name="下一步：差异").click()
+    kinds = page.locator(".step-difference").get_by_role("radio")
+    expect(kinds.filter(has_text="变更")).to_contain_text("1")
+    expect(kinds.filter(has_text="删除")).to_contain_text(str(count - 1))
+    page.get_by_role("button", name="下一步：发布").click()
+    page.get_by_role("button", name="放弃").click()
+    page.get_by_role("button", name="确认放弃").click()
+    expect(page.locator(".which .tag")).to_have_text("已放弃")
+
+
+def test_rows_are_placed_by_code_or_in_a_city_local_system(visit: Visitors, tmp_path: Path) -> None:
+    visitor = visit()
+    page = open_panel(visitor)
+    communities = visitor.context.request.get(f"{visitor.town.url}/ogc/collections/community/items").json()
+    rows = "".join(f"{feature['id']},{n}\n" for n, feature in enumerate(communities["features"]))
+    send(page, text(tmp_path, "人口统计.csv", f"社区代码,户数\n{rows}"))
+    looked, fields = page.locator(".step-look"), page.locator(".step-fields")
+    expect(looked.locator(".trouble.stops")).not_to_have_count(0)
+    looked.get_by_role("button", name="下一步：补全字段").click()
+    fields.get_by_label("“社区代码”对应的字段").select_option("@code")
+    expect(fields.get_by_role("button", name="读取并质检")).to_be_enabled(timeout=WORKED_WITHIN_MS)
+    page.get_by_role("button", name="识别").click()
+    expect(looked).to_contain_text("编码取自图层")
+    page.get_by_role("button", name="导入其他文件").click()
+    points = "编号,名称,x,y\n1,甲,52000,12600\n2,乙,52100,12700\n"
+    send(page, text(tmp_path, "独立坐标.csv", points))
+    choice = looked.locator("#import-crs")
+    choice.select_option(choice.locator("option").filter(has_text="皋城独立").get_attribute("value"))
+    expect(looked.locator(".trouble.stops")).to_have_count(0, timeout=WORKED_WITHIN_MS)
+    expect(looked).to_contain_text("四参数")
+    assert "400000" not in page.content(), "what the system is made of stays with the operator"

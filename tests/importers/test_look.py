@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
+from importers.errors import BadFile
 from importers.look import look_at_files
 from importers.options import ImportOptions, silent
 from importers.picture import MOST_BYTES, MOST_FEATURES
@@ -226,3 +227,43 @@ def test_degrees_may_be_those_of_web_maps() -> None:
     found = whereabouts(np.array([116.5]), np.array([31.7]), CITY)
     assert [(one.frame, one.swapped) for one in found] == [(None, False), ("gcj02", False), ("bd09", False)]
     assert found[1].longitude != found[0].longitude
+
+
+async def test_rows_placed_by_a_code_are_seen_where_it_lies(database: Database, tmp_path: Path) -> None:
+    await import_files(database, [text(tmp_path, "t.csv", "id,lon,lat\na,116.5,31.7\nb,116.6,31.8\n")])
+    path = text(tmp_path, "户数.csv", "代码,户数\nb,5\na,6\nz,7\n")
+    seen = await table(database, path, columns={"代码": "@code"})
+    assert (rules(seen), seen["columns"][0]["field"]) == ([], "@code")
+    assert [one["geometry"]["coordinates"] for one in seen["preview"]["features"]] == [
+        [116.6, 31.8],
+        [116.5, 31.7],
+    ]
+    assert rules(await table(database, path, columns={"户数": "@code"})) == ["place", "place"]
+
+
+async def test_city_local_systems_are_named_and_never_described(database: Database, tmp_path: Path) -> None:
+    systems = tmp_path / "local_systems.toml"
+    shift = "dx_m = 412345\ndy_m = 3500000\nrotation_s = 0\nscale = 1\n"
+    systems.write_text(f'["某市"]\ntitle = "某市独立"\nto = "EPSG:4548"\nx_is = "east"\n{shift}')
+    path = text(tmp_path, "点.csv", "编号,x,y\n1,55000,12000\n2,55100,12100\n")
+    told = await look(database, path, systems=systems)
+    assert told["local_systems"] == [{"name": "某市", "title": "某市独立"}]
+    assert "412345" not in str(told)
+    assert told["tables"][0]["crs"] is not None, "the place is in doubt, and a system can be chosen"
+    systems.write_text("broken")
+    assert (await look(database, path, systems=systems))["local_systems"] == []
+
+
+async def test_each_file_has_an_encoding_of_its_own(database: Database, tmp_path: Path) -> None:
+    head = "编号,名称,lon,lat\n"
+    gbk, utf = tmp_path / "甲.csv", tmp_path / "乙.csv"
+    gbk.write_bytes(f"{head}1,中山路,116.5,31.7\n".encode("gbk"))
+    utf.write_bytes(f"{head}2,皖西路,116.5,31.7\n".encode())
+    said = {"甲.csv": {"encoding": "gb18030"}, "乙.csv": {"encoding": "utf-8"}}
+    told = await look_at_files(database, [gbk, utf], ImportOptions(tables=said), lambda step: None)
+    assert [seen["encoding"]["name"] for seen in told["tables"]] == ["gb18030", "utf-8"]
+    assert [seen["columns"][1]["samples"] for seen in told["tables"]] == [["中山路"], ["皖西路"]]
+    with pytest.raises(BadFile):
+        await import_files(database, [gbk, utf], ImportOptions(encoding="utf-8"))
+    reports = await import_files(database, [gbk, utf], ImportOptions(tables=said, layer_id="roads_named"))
+    assert [report.state for report in reports] == ["published", "published"]
