@@ -404,6 +404,7 @@ def test_a_part_is_replaced_and_rows_are_marked_as_gone(visit: Visitors, tmp_pat
     fields = page.locator(".step-fields")
     fields.get_by_label("部分区域").check()
     read = fields.get_by_role("button", name="读取并质检")
+    expect(read).to_be_disabled()  # without a code, a part would be everything
     fields.get_by_label("区划或网格编码").fill("3415")
     expect(fields.get_by_role("alert")).to_contain_text("3415")
     expect(read).to_be_disabled()

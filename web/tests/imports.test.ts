@@ -13,7 +13,12 @@ import {
   placesChanged,
   placeValue,
   tidied,
+  codesIn,
+  extentOf,
   isDate,
+  isPart,
+  removesOf,
+  removesText,
 } from '@/imports/choices'
 import { changesOf, drawnChanges, unite } from '@/imports/difference'
 import { mendingsOf, rulesOf, scoreWords, skippedOf, switched } from '@/imports/findings'
@@ -146,6 +151,15 @@ describe('what is sent as options', () => {
 
   it('a layer has an id that fits', () =>
     expect(['trees_2', '2trees', 'Trees', 'a__past', ''].map(isLayerId)).toEqual([true, false, false, false, false]))
+
+  it('a part is told by its codes, rows that are gone by a column and its values', () => {
+    expect([extentOf({}), extentOf({ partial: true }), extentOf({ within: [] })]).toEqual(['whole', 'changes', 'part'])
+    expect(codesIn('341502，341503 341502').filter(isPart)).toEqual(['341502', '341503'])
+    expect(isPart('3415')).toBe(false)
+    expect(removesText('变更类型', '删除，注销')).toBe('变更类型=删除,注销')
+    expect([removesText('', '删除'), removesText('变更类型', ' ')]).toEqual([null, null])
+    expect(removesOf({ removes: '变更类型=删除,注销' })).toEqual({ column: '变更类型', values: '删除,注销' })
+  })
 
   it('a date is a year, a month or a day', () => {
     expect(['2024', '2024-05', '2024-05-01', '2024-5', '昨天', ''].map(isDate)).toEqual([true, true, true, false, false, false])

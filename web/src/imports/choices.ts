@@ -128,7 +128,7 @@ export type Extent = 'whole' | 'changes' | 'part'
 
 /** What of its layer a delivery is: all of it, only changed rows, or the rows of some districts or grids. */
 export function extentOf(options: ImportOptions): Extent {
-  if (options.within?.length) return 'part'
+  if (options.within) return 'part'
   return options.partial ? 'changes' : 'whole'
 }
 
