@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from importers.arrow import plain
 from importers.encoding import find_encoding, said_encoding, with_byte_order_mark
 from importers.errors import BadEncoding, BadTable, EmptyFile, Unreadable
 from importers.header import column_names, header_again
@@ -237,7 +238,8 @@ def _opened(raw: io.BufferedReader, shape: _Shape, rows: int, skip: Any) -> Any:
 
 def _chunk(batch: pa.RecordBatch, shape: _Shape, numbers: NDArray[np.int64], skipped: list[Trouble]) -> Chunk:
     """The rows of a batch that are data: blank ones, and the header standing there again, are passed over."""
-    columns = dict(zip(shape.names, batch.columns, strict=True))
+    # bytes that are no UTF-8, where somebody says that the file is UTF-8, are told like any unreadable text
+    columns = dict(zip(shape.names, map(plain, batch.columns), strict=True))
     blank, again = np.ones(batch.num_rows, dtype=bool), np.ones(batch.num_rows, dtype=bool)
     for array, title in zip(columns.values(), shape.titles, strict=True):
         if blank.any():
