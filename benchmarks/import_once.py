@@ -12,10 +12,13 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from importers.options import ImportOptions
-from importers.run import import_files
-from layers.db import Database
-from layers.laps import timed
+from onemap.collecting import loading
+
+with loading():
+    from importers.options import ImportOptions
+    from importers.run import import_files
+    from layers.db import Database
+    from layers.laps import timed
 
 
 def main() -> None:

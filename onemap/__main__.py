@@ -11,6 +11,7 @@ import typer
 
 from layers.errors import BadRequest, OneMapError
 from onemap import terminal
+from onemap.collecting import loading
 from onemap.import_commands import check, import_
 from onemap.register_commands import add_register_commands
 from onemap.settings import Settings, read_settings, settings_of
@@ -82,8 +83,9 @@ def worker(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Read imports that were sent to the service; `serve` and `demo` start one. 导入任务进程。"""
-    from onemap import serve as serving
-    from onemap.worker import run
+    with loading():
+        from onemap import serve as serving
+        from onemap.worker import run
 
     settings = settings_of(context)
     with serving.database(settings) as url:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onemap.collecting import loading
 from onemap.settings import settings_of
 
 IMPORT_REFUSED = 3
@@ -90,7 +91,8 @@ def import_(
 
     Exit code 0: imported (or tried); 1: a file or an option is wrong; 2: usage; 3: rows or errors refused.
     """
-    from onemap.importing import run
+    with loading():
+        from onemap.importing import run
 
     options = {
         "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,
@@ -126,7 +128,8 @@ def check(
 
     Exit code 0: no errors (warnings perhaps); 1: a file or an option is wrong; 2: usage; 3: errors found.
     """
-    from onemap.importing import check as run
+    with loading():
+        from onemap.importing import check as run
 
     options = {
         "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,

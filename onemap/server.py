@@ -18,6 +18,7 @@ from gis.errors import BadMatrixSet
 from gis.matrix_set_files import read_matrix_sets
 from gis.own_matrix_sets import MatrixSets
 from layers.errors import BadRequest, Unavailable
+from onemap.collecting import loading
 from onemap.settings import Settings, read_settings
 
 Handler = Callable[[int, FrameType | None], object]
@@ -30,7 +31,8 @@ def create() -> Callable[..., Awaitable[None]]:
         raise Unavailable(
             "未指定数据库", "no database is named: set ONEMAP_DATABASE_URL or run `onemap serve`"
         )
-    app = create_app(api_settings(settings), settings.database_url)
+    with loading():
+        app = create_app(api_settings(settings), settings.database_url)
     _before_exit(partial(end_streams, app))
     return app
 
