@@ -1,7 +1,7 @@
 """A server in a process of its own, as `onemap serve` runs it, or one that answers a constant: the floor.
 
     python -m benchmarks.service app DATABASE_URL
-    python -m benchmarks.service constant BYTES
+    python -m benchmarks.service constant SIZES
 
 The first line it prints is its port.
 """
@@ -9,9 +9,10 @@ The first line it prints is its port.
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,8 +59,27 @@ def serving(kind: str, argument: str) -> Iterator[Service]:
             process.terminate()
 
 
-def constant(size: int) -> Callable[..., Awaitable[None]]:
-    """An application that answers `size` bytes, with the headers of a kept tile."""
+def constant(sizes: Mapping[str, int]) -> Callable[..., Awaitable[None]]:
+    """An application that answers each address with as many bytes as `sizes` says, and a kept tile's headers.
+
+    Of the same sizes, because a large body goes in several pieces and a small one at once.
+    """
+    answers = {address.encode(): _messages(size) for address, size in sizes.items()}
+
+    async def answer(scope: MutableMapping[str, Any], receive: object, send: Send) -> None:
+        start, body = answers[scope["raw_path"]]
+        await send(start)
+        await send(body)
+
+    return answer
+
+
+def _sizes(file: Path) -> dict[str, int]:
+    sizes: dict[str, int] = json.loads(file.read_text())
+    return sizes
+
+
+def _messages(size: int) -> tuple[Message, Message]:
     start: Message = {
         "type": "http.response.start",
         "status": 200,
@@ -75,19 +95,12 @@ def constant(size: int) -> Callable[..., Awaitable[None]]:
             (b"content-length", str(size).encode()),
         ],
     }
-    body: Message = {"type": "http.response.body", "body": b"x" * size}
-
-    async def answer(scope: Message, receive: object, send: Send) -> None:
-        await send(start)
-        await send(body)
-
-    return answer
+    return start, {"type": "http.response.body", "body": b"x" * size}
 
 
 async def main(kind: str, argument: str) -> None:
-    app = create_app(ApiSettings(), argument) if kind == "app" else constant(int(argument))
     config = uvicorn.Config(
-        app,
+        create_app(ApiSettings(), argument) if kind == "app" else constant(_sizes(Path(argument))),
         host="127.0.0.1",
         port=0,
         loop="uvloop",

@@ -15,11 +15,14 @@ The same list of real squares for everyone (`benchmarks.tile_list`), from the sa
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import NamedTuple
 
@@ -285,17 +288,19 @@ def _bare(url: str, parts: Parts, statements: Mapping[str, str]) -> Pass:
 def kept(
     url: str, squares: Sequence[Square], starts: Mapping[str, _Start], taken: Mapping[str, list[Pass]]
 ) -> list[Ratio]:
-    """Kept tiles: against a constant of the same size, files, and the peers, by the same client."""
+    """Kept tiles: against constants of the same sizes, files, and the peers, by the same client."""
     paths = [square.path for square in squares]
     ratios = []
     with ExitStack() as stack:
         ours = stack.enter_context(serving("app", url))
         first = ask(ours.port, paths, connections=8)
         size = first.body_bytes // len(paths)
-        floor = stack.enter_context(serving("constant", str(size)))
+        bodies = fetch(ours.port, paths)
+        sizes = Path(stack.enter_context(TemporaryDirectory())) / "sizes.json"
+        sizes.write_text(json.dumps({path: len(bodies.get(path, b"")) for path in paths}))
+        floor = stack.enter_context(serving("constant", str(sizes)))
         others: dict[str, tuple[Service, list[str]]] = {"a constant, same server": (floor, paths)}
         if shutil.which("nginx"):
-            bodies = fetch(ours.port, paths)
             others["nginx, the same as files"] = stack.enter_context(peers.files(bodies)), list(bodies)
         if "Martin" in starts:
             martin = stack.enter_context(starts["Martin"]())
