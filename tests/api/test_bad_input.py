@@ -63,6 +63,7 @@ GOOD: dict[str, str] = {
     **{"layer": "building", "z": "14", "x": "13493", "y": "6682", "tileMatrixSetId": "WebMercatorQuad"},
     **{"tileMatrix": "14", "tileRow": "6682", "tileCol": "13493", "format": "png"},
     **dict.fromkeys(("upload_id", "import_id"), "00000000-0000-4000-8000-000000000000"),
+    **{"fontstack": "Sans Regular", "letters": "0-255"},
     **{"name": "town.pmtiles", "kind": "added", "from": "1", "to": "1"},
     **{"since": "0", "start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
 }
