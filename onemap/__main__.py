@@ -80,7 +80,7 @@ def serve(context: typer.Context) -> None:
 @app.command()
 def worker(
     context: typer.Context,
-    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Read imports that were sent to the service; `serve` and `demo` start one. 导入任务进程。"""
     with loading():
@@ -89,7 +89,7 @@ def worker(
 
     settings = settings_of(context)
     with serving.database(settings) as url:
-        run(settings, url, with_parent=with_parent)
+        run(settings, url, parent=parent)
 
 
 @app.command()

@@ -26,11 +26,14 @@ PAUSE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, url: str, *, with_parent: bool = False) -> None:
-    """Reads imports until SIGINT or SIGTERM; `with_parent`: also until the parent process is gone."""
+def run(settings: Settings, url: str, *, parent: int | None = None) -> None:
+    """Reads imports until SIGINT or SIGTERM; `parent`: the process that started this one, until it is gone.
+
+    Its number is told and not looked up: it may be gone before this one has loaded.
+    """
     settings.uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_work(settings, url, os.getppid() if with_parent else None))
+        asyncio.run(_work(settings, url, parent))
 
 
 async def _work(settings: Settings, url: str, parent: int | None) -> None:
@@ -79,7 +82,7 @@ def beside() -> Iterator[None]:
 
 
 def _keep(stopping: threading.Event) -> None:
-    command = [sys.executable, "-m", "onemap", "worker", "--with-parent"]
+    command = [sys.executable, "-m", "onemap", "worker", "--parent", str(os.getpid())]
     while not stopping.is_set():
         # a session of its own: Ctrl-C at the terminal is for the server, which then stops the worker
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
