@@ -57,10 +57,11 @@ def fingerprint(delivery: Delivery, layers: Mapping[str, Layer], options: Import
 
 
 class Fingerprint:
-    """The fingerprint of a delivery, told in a thread once somebody wants it."""
+    """The fingerprint of a delivery, told in a thread once somebody wants it; made before rows are read."""
 
     def __init__(self, delivery: Delivery, layers: Mapping[str, Layer], options: ImportOptions) -> None:
         self._of = (delivery, layers, options)
+        self._stamps = _stamps(delivery)
         self._telling: asyncio.Task[str | None] | None = None
 
     def begin(self) -> None:
@@ -69,10 +70,11 @@ class Fingerprint:
             self._telling = asyncio.create_task(asyncio.to_thread(fingerprint, *self._of))
 
     async def told(self) -> str | None:
-        """As `fingerprint`."""
+        """As `fingerprint`; None too where a file was written to meanwhile, as its rows may be older."""
         self.begin()
         assert self._telling is not None
-        return await asyncio.shield(self._telling)
+        found = await asyncio.shield(self._telling)
+        return found if _stamps(self._of[0]) == self._stamps else None
 
     async def ended(self) -> None:
         """Waits until nothing of the files is read any more: a thread cannot be interrupted."""
@@ -127,6 +129,12 @@ def _files(path: Path) -> Iterator[Path]:
     own += [f"{path.name}{end}" for end in ("", "-wal", "-journal")]
     wanted = {name.casefold() for name in own}
     yield from sorted(f for f in path.parent.iterdir() if f.name.casefold() in wanted and f.is_file())
+
+
+def _stamps(delivery: Delivery) -> list[tuple[str, int, int]]:
+    """Name, size and moment of the last change of every file of the delivery."""
+    stats = [(f.name, f.stat()) for part in delivery.parts for f in _files(part.source.path)]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 @cache

@@ -20,11 +20,18 @@ from layers.model import Layer
 from layers.schema import ROWS_SCHEMA, STAGE_SCHEMA
 from layers.tables import rows_table
 
+_INDEXED = ("_key", "_fid", "_geom", "_geom_3857")
 
-def can_become_rows(layer: Layer, source: Table) -> bool:
-    """Whether the stage `source` has the shape of the rows of the locked `layer`, and there are none yet."""
+
+async def can_become_rows(connection: AsyncConnection, layer: Layer, source: Table) -> bool:
+    """Whether the stage `source` has the shape and indexes of the rows of the locked `layer`, which has none.
+
+    A stage that was kept by an earlier release has other indexes; its rows are copied like any delivery.
+    """
     rows = rows_table(layer)
-    return layer.version == 0 and [c.name for c in source.c] == [c.name for c in rows.c]
+    if layer.version > 0 or [c.name for c in source.c] != [c.name for c in rows.c]:
+        return False
+    return set(await _indexes(connection, source.name)) == set(_INDEXED)
 
 
 async def index_stage(db: Database, name: str, make_unique: Callable[[], Awaitable[None]]) -> None:

@@ -140,7 +140,7 @@ async def publish_in(
             await refuse_moved(connection, layer, within, before)
         source = await _delivery(connection, layer, delivery)
         told = {**report, "within": list(within)} if within else dict(report)
-        if can_become_rows(layer, source) and not within:
+        if not within and await can_become_rows(connection, layer, source):
             version = await _first(
                 connection, layer, source, delivery, by=by, note=note, report=told, districts=districts
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from importers.options import ImportOptions, Step
 from importers.report import ImportReport
 from importers.run import import_files
 from layers.db import Database
-from layers.publish import roll_back
+from layers.model import Layer
+from layers.publish import Batch, roll_back
 from layers.stage import Staged, stage
 from tests.importers.published import layer_of, left_behind, rows_of, runs_of, state_of
 from tests.importers.specimens import GRIDS, features, points, shapefile, squares, text, vector
@@ -89,6 +91,26 @@ async def test_the_same_bytes_again_are_not_read_again(
     path.with_suffix(".cpg").write_text("GBK")
     assert (await run_one(database, path)).state == "unchanged"
     assert len(copied) == 4
+
+
+async def test_a_file_that_is_written_over_while_its_rows_are_read_is_read_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = text(tmp_path, "商铺.geojson", shops(("a", "甲")))
+
+    async def overtaken(db: Database, layer: Layer, batches: AsyncIterator[Batch]) -> Staged:
+        async def read() -> AsyncIterator[Batch]:
+            async for batch in batches:
+                text(tmp_path, "商铺.geojson", shops(("a", "乙乙")))
+                yield batch
+
+        return await stage(db, layer, read())
+
+    monkeypatch.setattr(deliver, "stage", overtaken)
+    await run_one(database, path, layer_id="shop")
+    monkeypatch.undo()
+    again = await run_one(database, path, layer_id="shop")
+    assert (again.state, again.version) == ("published", 2), "what stands came of the older bytes"
 
 
 async def test_what_was_rolled_back_since_is_read_again(database: Database, tmp_path: Path) -> None:

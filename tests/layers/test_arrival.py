@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import import_module
 
@@ -154,6 +155,23 @@ async def test_of_two_first_deliveries_the_second_is_compared_with_the_first(dat
     await publish(database, one, by="li")
     [version] = await publish(database, other, by="wang")
     assert (version.number, version.added, version.changed, version.removed) == (2, 1, 1, 1)
+
+
+async def test_a_stage_kept_by_an_earlier_release_without_these_indexes_becomes_the_first_version(
+    database: Database,
+) -> None:
+    layer = await register(database, shop_layer())
+    kept = await stage(database, layer, [batch({"code": "a"}, {"code": "b"})])
+    async with database.begin() as connection:
+        found = await connection.scalars(
+            text("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = to_regclass(:name)"),
+            {"name": f'onemap_stage."{kept.table}"'},
+        )
+        for name in found.all():
+            await connection.execute(text(f"DROP INDEX {name}"))
+    [version] = await publish(database, replace(kept, bounds=None), by="li")
+    standing = await get_layer(database, layer.id)
+    assert (version.number, version.added, standing.bounds is None) == (1, 2, False)
 
 
 async def test_a_large_first_version_stands_at_once_and_is_finished_afterwards(
