@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from statistics import median
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import shapely
 
 from benchmarks.service import serving
@@ -92,7 +92,7 @@ async def _measure(database: Database, url: str, building: Building, zoom: int) 
     z, x, y = tile_at(building.lon, building.lat, zoom)
     measured = Fresh(zoom, [], [])
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=30))
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, timeout=30))
         listening = await stack.enter_async_context(database.listening())
         await listening.execute(f"LISTEN {LAYER_CHANNEL}".encode())
         notices = listening.notifies()

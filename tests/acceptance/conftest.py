@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from psycopg import sql
@@ -121,9 +121,9 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     while monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+            if httpx2.get(f"{url}/readyz", timeout=2).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             sleep(0.1)
     raise AssertionError(f"the server was not ready within {READY_WITHIN_S} s")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 
@@ -53,8 +53,8 @@ def test_a_server_killed_while_events_are_posted_loses_none_it_acknowledged(town
             headers = {"Authorization": f"Bearer {town.key}", "Idempotency-Key": f"kill-{name}"}
             report = {"class_code": "06010", "lon": 116.5, "lat": 31.74, "description": name}
             try:
-                answer = httpx.post(f"{url}/api/v1/events", json=report, headers=headers, timeout=10)
-            except httpx.TransportError:
+                answer = httpx2.post(f"{url}/api/v1/events", json=report, headers=headers, timeout=10)
+            except httpx2.TransportError:
                 return
             if answer.status_code == 201:
                 acknowledged.append(answer.json()["id"])
@@ -91,20 +91,20 @@ def test_a_server_killed_while_a_file_is_sent_and_while_its_worker_reads_it_goes
         headers = {"Authorization": f"Bearer {asyncio.run(_publisher(url))}"}
         with serving(url, ONEMAP_HOME=str(tmp_path)) as (served, process):
             body = {"name": "部件.csv", "size": len(whole)}
-            upload = httpx.post(f"{served}/api/v1/uploads", json=body, headers=headers).json()["id"]
+            upload = httpx2.post(f"{served}/api/v1/uploads", json=body, headers=headers).json()["id"]
             _send(served, upload, headers, 0, iter([whole[:PIECE]]))
             arrived = tmp_path / "uploads" / upload
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 _send(
                     served, upload, headers, PIECE, _until_killed(process, arrived, whole[PIECE : 2 * PIECE])
                 )
         with serving(url, ONEMAP_HOME=str(tmp_path)) as (served, process):
-            asked = httpx.head(f"{served}/api/v1/uploads/{upload}", headers=headers)
+            asked = httpx2.head(f"{served}/api/v1/uploads/{upload}", headers=headers)
             offset = int(asked.headers["Upload-Offset"])
             assert PIECE < offset < len(whole)
             _send(served, upload, headers, offset, iter([whole[offset:]]))
             begun = {"uploads": [upload], "options": {"layer_id": "component"}}
-            run = httpx.post(f"{served}/api/v1/imports", json=begun, headers=headers).json()["id"]
+            run = httpx2.post(f"{served}/api/v1/imports", json=begun, headers=headers).json()["id"]
             with psycopg.connect(url) as holder:  # the worker gets as far as comparing and no further
                 holder.execute("LOCK TABLE onemap_rows.component IN ACCESS EXCLUSIVE MODE")
                 _wait(lambda: _blocked(url))
@@ -113,18 +113,18 @@ def test_a_server_killed_while_a_file_is_sent_and_while_its_worker_reads_it_goes
         assert _state(url) == (0, 0)
         with serving(url, ONEMAP_HOME=str(tmp_path)) as (served, _):
             address = f"{served}/api/v1/imports/{run}"
-            _wait(lambda: httpx.get(address, headers=headers).json()["state"] == "staged")
+            _wait(lambda: httpx2.get(address, headers=headers).json()["state"] == "staged")
             seen = {"versions": {"component": 0}}
-            answer = httpx.post(f"{address}/publish", json=seen, headers=headers, timeout=60)
+            answer = httpx2.post(f"{address}/publish", json=seen, headers=headers, timeout=60)
             assert answer.json()["state"] == "published", answer.text
-            items = httpx.get(f"{served}/ogc/collections/component/items?limit=1").json()
+            items = httpx2.get(f"{served}/ogc/collections/component/items?limit=1").json()
         assert items["numberMatched"] == len(rows)
         assert _state(url) == (1, len(rows))
 
 
 def _send(served: str, upload: str, headers: dict[str, str], offset: int, pieces: Iterator[bytes]) -> None:
     """Sends `pieces` to an upload from `offset` on."""
-    answer = httpx.patch(
+    answer = httpx2.patch(
         f"{served}/api/v1/uploads/{upload}", content=pieces, timeout=30,
         headers={**headers, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"},
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import numpy as np
 import psycopg
@@ -26,7 +26,7 @@ LAYERS = {
 
 
 def test_every_public_layer_is_a_collection(served: str) -> None:
-    found = httpx.get(f"{served}/ogc/collections").json()["collections"]
+    found = httpx2.get(f"{served}/ogc/collections").json()["collections"]
     assert {collection["id"] for collection in found} >= LAYERS
 
 
@@ -34,7 +34,7 @@ def test_a_tile_in_the_middle_of_the_city_holds_the_buildings_postgis_finds_ther
     served: str, town: Town
 ) -> None:
     tile = _tile_at(116.5, 31.74, 14)
-    answer = httpx.get(f"{served}/tiles/building/{tile.z}/{tile.x}/{tile.y}.mvt")
+    answer = httpx2.get(f"{served}/tiles/building/{tile.z}/{tile.x}/{tile.y}.mvt")
     drawn = {f["id"] for f in mapbox_vector_tile.decode(answer.content)["building"]["features"]}
     west, south, east, north = bounds_3857(tile)
     with psycopg.connect(town.database_url) as connection:
@@ -48,7 +48,7 @@ def test_a_tile_in_the_middle_of_the_city_holds_the_buildings_postgis_finds_ther
 
 
 def test_items_in_a_box_are_geojson(served: str) -> None:
-    answer = httpx.get(f"{served}/ogc/collections/building/items?bbox=116.499,31.739,116.501,31.741&limit=5")
+    answer = httpx2.get(f"{served}/ogc/collections/building/items?bbox=116.499,31.739,116.501,31.741&limit=5")
     assert answer.headers["content-type"].startswith("application/geo+json")
     assert 0 < answer.json()["numberReturned"] <= 5
 
@@ -60,7 +60,7 @@ def test_ten_thousand_random_points_get_the_grid_that_postgis_gives(
     lon, lat = _random_points(town, 10_000)
     asked = from_cgcs2000(lon, lat, frame)
     body = {"crs": frame, "points": np.column_stack(asked).tolist()}
-    codes = httpx.post(f"{served}/api/v1/grid/locate", json=body, timeout=60).json()["codes"]
+    codes = httpx2.post(f"{served}/api/v1/grid/locate", json=body, timeout=60).json()["codes"]
     expected = _by_postgis(town, lon, lat)
     differing = [n for n in range(len(lon)) if codes[n] != expected[n]]
     if frame in ("cgcs2000", "wgs84"):
@@ -72,7 +72,7 @@ def test_ten_thousand_random_points_get_the_grid_that_postgis_gives(
 
 
 def test_a_point_outside_names_the_nearest_grid_and_its_distance(served: str, town: Town) -> None:
-    answer = httpx.get(f"{served}/api/v1/grid/locate?lon=116.6&lat=31.74").json()
+    answer = httpx2.get(f"{served}/api/v1/grid/locate?lon=116.6&lat=31.74").json()
     assert not answer["found"]
     with psycopg.connect(town.database_url) as connection:
         nearest = connection.execute(
@@ -86,16 +86,16 @@ def test_a_point_outside_names_the_nearest_grid_and_its_distance(served: str, to
 def test_an_event_posted_twice_with_one_key_exists_once_and_is_on_the_stream(served: str, town: Town) -> None:
     headers = {"Authorization": f"Bearer {town.key}", "Idempotency-Key": "acceptance-1"}
     report = {"class_code": "06010", "lon": 116.5, "lat": 31.74, "description": "路口堆放垃圾"}
-    with httpx.stream(
+    with httpx2.stream(
         "GET", f"{served}/api/v1/events/stream", headers={"Authorization": f"Bearer {town.key}"}, timeout=20
     ) as stream:
         lines = stream.iter_lines()
-        first = httpx.post(f"{served}/api/v1/events", json=report, headers=headers)
-        second = httpx.post(f"{served}/api/v1/events", json=report, headers=headers)
+        first = httpx2.post(f"{served}/api/v1/events", json=report, headers=headers)
+        second = httpx2.post(f"{served}/api/v1/events", json=report, headers=headers)
         seen = next(json.loads(line[5:]) for line in lines if line.startswith("data:"))
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json()["id"] == second.json()["id"] == seen["id"]
-    events = httpx.get(f"{served}/api/v1/events?limit=100", headers=headers).json()["events"]
+    events = httpx2.get(f"{served}/api/v1/events?limit=100", headers=headers).json()["events"]
     assert [e["id"] for e in events].count(first.json()["id"]) == 1
 
 
@@ -107,14 +107,14 @@ def test_gdal_lists_the_collections_reads_one_and_opens_a_tile(served: str, tmp_
     assert "name" in meta["fields"]
     tile = _tile_at(116.5, 31.74, 14)
     file = tmp_path / "tile.mvt"
-    file.write_bytes(httpx.get(f"{served}/tiles/building/{tile.z}/{tile.x}/{tile.y}.mvt").content)
+    file.write_bytes(httpx2.get(f"{served}/tiles/building/{tile.z}/{tile.x}/{tile.y}.mvt").content)
     assert pyogrio.read_info(f"MVT:{file}", layer="building")["features"] > 50
 
 
 def test_a_new_grid_version_reaches_every_worker_without_a_restart(
     served: str, town: Town, tmp_path: Path
 ) -> None:
-    before = httpx.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74").json()
+    before = httpx2.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74").json()
     files = tmp_path / "again"
     files.mkdir()
     for part in town.files.glob("单元网格.*"):
@@ -127,7 +127,7 @@ def test_a_new_grid_version_reaches_every_worker_without_a_restart(
     assert done.returncode == 0, done.stdout + done.stderr
     # enough fresh connections that both processes answer some of them
     answers = [
-        httpx.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74", headers={"Connection": "close"}).json()
+        httpx2.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74", headers={"Connection": "close"}).json()
         for _ in _until_all_new(served, before["version"])
     ]
     assert {answer["version"] for answer in answers} == {before["version"] + 1}
@@ -138,7 +138,8 @@ def _until_all_new(served: str, old_version: int) -> range:
     """Waits until twenty fresh connections in a row see a newer version, for five seconds at most."""
     for _ in range(50):
         versions = {
-            httpx.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74").json()["version"] for _ in range(20)
+            httpx2.get(f"{served}/api/v1/grid/locate?lon=116.5&lat=31.74").json()["version"]
+            for _ in range(20)
         }
         if old_version not in versions:
             break

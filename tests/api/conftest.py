@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from fastapi import FastAPI
@@ -45,7 +45,7 @@ async def app(database_url: str) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of `app`."""
     async with client_of(app) as client:
         yield client
@@ -85,7 +85,7 @@ def city(server_url: str, city_template: tuple[str, dict[str, str]]) -> Iterator
 
 
 @pytest.fixture
-async def city_client(city: City) -> AsyncIterator[httpx.AsyncClient]:
+async def city_client(city: City) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service over the city; anonymous until a test gives it a header. For reading."""
     async with serving(city.url) as client:
         yield client
@@ -100,7 +100,7 @@ def own_city(server_url: str, city_template: tuple[str, dict[str, str]]) -> Iter
 
 
 @pytest.fixture
-async def own_city_client(own_city: City) -> AsyncIterator[httpx.AsyncClient]:
+async def own_city_client(own_city: City) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the service over a city of this test's own."""
     async with serving(own_city.url) as client:
         yield client
@@ -113,13 +113,13 @@ def city_service_url(city: City) -> Iterator[str]:
         yield url
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
     """A client of `app` over ASGI."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://city.test")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://city.test")
 
 
 @asynccontextmanager
-async def serving(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(database_url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application in this process, started."""
     app = create_app(ApiSettings(), database_url)
     async with app.router.lifespan_context(app), client_of(app) as client:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -36,7 +36,7 @@ PEOPLE: dict[str, tuple[tuple[Role, ...], str | None, tuple[str, ...]]] = {
 class Service:
     """A client of the application, and the application."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     app: FastAPI
     keys: dict[str, str]
 
@@ -50,16 +50,16 @@ class Service:
     def database(self) -> Database:
         return self.context.database
 
-    async def get(self, path: str, who: str | None = None, **query: object) -> httpx.Response:
+    async def get(self, path: str, who: str | None = None, **query: object) -> httpx2.Response:
         return await self.client.get(path, params=query, headers=self.headers(who))
 
-    async def post(self, path: str, who: str | None = None, **request: object) -> httpx.Response:
+    async def post(self, path: str, who: str | None = None, **request: object) -> httpx2.Response:
         more: dict[str, str] = request.pop("headers", {})  # type: ignore[assignment]
         return await self.client.post(path, headers={**self.headers(who), **more}, **request)  # type: ignore[arg-type]
 
     async def report(
         self, who: str | None = "li", key: str | None = None, **changes: object
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Reports rubbish in the middle of the first grid, but for `changes`; `key` None: a new one."""
         lon, lat = middle(0, 0)
         body = {"class_code": "06010", "lon": lon, "lat": lat, **changes}
@@ -104,10 +104,10 @@ async def shared(shared_url: str, peopled: tuple[str, dict[str, str]]) -> AsyncI
 @asynccontextmanager
 async def _serving(url: str, keys: dict[str, str]) -> AsyncIterator[Service]:
     app = create_app(ApiSettings(), url)
-    transport = httpx.ASGITransport(app)
+    transport = httpx2.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://city.test") as client,
+        httpx2.AsyncClient(transport=transport, base_url="http://city.test") as client,
     ):
         yield Service(client, app, keys)
 

@@ -10,7 +10,7 @@ import asyncio
 import gzip
 from collections.abc import Mapping
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 
@@ -176,12 +176,12 @@ SOME_ID = "00000000-0000-4000-8000-000000000000"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
 
-async def operations(client: httpx.AsyncClient) -> set[str]:
+async def operations(client: httpx2.AsyncClient) -> set[str]:
     paths = (await client.get("/ogc/api")).json()["paths"]
     return {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
 
 
-async def everything(client: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
+async def everything(client: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
     """All the text each way to rows gives for every layer."""
     told: dict[str, list[str]] = {}
     few = asyncio.Semaphore(4)
@@ -220,7 +220,7 @@ async def everything(client: httpx.AsyncClient, headers: dict[str, str]) -> dict
 
 @pytest.mark.parametrize("person", MAY_SEE, ids=str)
 async def test_nobody_meets_a_word_that_is_not_for_them(
-    city_client: httpx.AsyncClient, city: City, person: str | None
+    city_client: httpx2.AsyncClient, city: City, person: str | None
 ) -> None:
     told = await everything(city_client, city.headers(person))
     assert set(told) == {*("items", "item", "nearest", "within", "identify", "search", "locate", "stations")}
@@ -234,7 +234,7 @@ async def test_nobody_meets_a_word_that_is_not_for_them(
 
 @pytest.mark.parametrize("person", LIMITED)
 async def test_counts_are_of_the_rows_one_may_see(
-    city_client: httpx.AsyncClient, city: City, person: str
+    city_client: httpx2.AsyncClient, city: City, person: str
 ) -> None:
     headers = city.headers(person)
     items = await city_client.get("/ogc/collections/building/items?count=true", headers=headers)
@@ -253,7 +253,7 @@ async def test_counts_are_of_the_rows_one_may_see(
 
 
 async def test_many_points_are_located_in_the_grids_one_may_see(
-    city_client: httpx.AsyncClient, city: City
+    city_client: httpx2.AsyncClient, city: City
 ) -> None:
     points = {"points": [[WEST, LAT], [EAST, LAT]]}
     for person, outside in ((None, 0), ("viewer", 0), ("jinan", 1)):
@@ -261,7 +261,7 @@ async def test_many_points_are_located_in_the_grids_one_may_see(
         assert answer.json()["outside"] == outside
 
 
-async def test_readings_are_of_the_stations_one_may_see(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_readings_are_of_the_stations_one_may_see(city_client: httpx2.AsyncClient, city: City) -> None:
     for person, status in ((None, 200), ("viewer", 200), ("jinan", 404)):
         address = "/api/v1/stations/A2/readings?indicator=pm2_5"
         answer = await city_client.get(address, headers=city.headers(person))
@@ -269,7 +269,7 @@ async def test_readings_are_of_the_stations_one_may_see(city_client: httpx.Async
 
 
 async def test_events_are_seen_by_those_they_concern(
-    own_city_client: httpx.AsyncClient, own_city: City
+    own_city_client: httpx2.AsyncClient, own_city: City
 ) -> None:
     """One event in each district, reported by the admin, with a photo."""
     ids = []
@@ -310,7 +310,7 @@ async def test_events_are_seen_by_those_they_concern(
 
 @pytest.mark.parametrize("person", MAY_SEE, ids=str)
 async def test_tiles_hold_only_the_rows_one_may_see(
-    city_client: httpx.AsyncClient, city: City, person: str | None
+    city_client: httpx2.AsyncClient, city: City, person: str | None
 ) -> None:
     z, x, y = tile_at(EAST, LAT, 14)
     ways = [f"/ogc/tiles/WebMercatorQuad/{z}/{y}/{x}"]
@@ -337,7 +337,7 @@ async def test_tiles_hold_only_the_rows_one_may_see(
 
 @pytest.mark.parametrize("way", ["items?owner_phone={0}", "items?manager_phone={0}", "items?nothing={0}"])
 async def test_a_hidden_field_cannot_be_asked_by(
-    city_client: httpx.AsyncClient, city: City, way: str
+    city_client: httpx2.AsyncClient, city: City, way: str
 ) -> None:
     """Filtering by it would tell its values; it is refused in the same words as one that is not there."""
     for layer in ("building", "unit_grid"):
@@ -348,24 +348,24 @@ async def test_a_hidden_field_cannot_be_asked_by(
         assert "phone" not in answer.json()["expected"]
 
 
-async def test_a_hidden_field_is_not_searched(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_hidden_field_is_not_searched(city_client: httpx2.AsyncClient, city: City) -> None:
     answer = await city_client.get("/api/v1/search?q=13800000000", headers=city.headers("viewer"))
     assert answer.json()["results"] == []
 
 
-async def test_a_row_of_another_district_looks_like_none(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_row_of_another_district_looks_like_none(city_client: httpx2.AsyncClient, city: City) -> None:
     hidden = await city_client.get("/ogc/collections/building/items/B2", headers=city.headers("jinan"))
     absent = await city_client.get("/ogc/collections/building/items/B9", headers=city.headers("jinan"))
     assert hidden.status_code == absent.status_code == 404
     assert hidden.json()["detail"] == absent.json()["detail"].replace("B9", "B2")
 
 
-async def test_every_route_is_in_one_of_the_lists(city_client: httpx.AsyncClient) -> None:
+async def test_every_route_is_in_one_of_the_lists(city_client: httpx2.AsyncClient) -> None:
     listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | GIVES_PIXELS | FOR_PUBLISHERS | FOR_ADMINS
     assert not await operations(city_client) - listed
 
 
-async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient) -> None:
+async def test_nothing_is_written_without_a_login(city_client: httpx2.AsyncClient) -> None:
     writing = {
         operation for operation in await operations(city_client) if not operation.startswith("GET ")
     } - OPEN_TO_ALL
@@ -383,7 +383,7 @@ async def test_nothing_is_written_without_a_login(city_client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher"])
-async def test_only_publishers_import(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+async def test_only_publishers_import(city_client: httpx2.AsyncClient, city: City, person: str) -> None:
     for operation in FOR_PUBLISHERS:
         method, path = operation.split(" ")
         address = path.format_map({"upload_id": SOME_ID, "import_id": SOME_ID})
@@ -392,7 +392,7 @@ async def test_only_publishers_import(city_client: httpx.AsyncClient, city: City
 
 
 @pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher", "publisher"])
-async def test_only_admins_register_tables(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+async def test_only_admins_register_tables(city_client: httpx2.AsyncClient, city: City, person: str) -> None:
     for operation in FOR_ADMINS:
         method, path = operation.split(" ")
         address = path.format_map({"layer_id": "plaza"})
@@ -401,7 +401,9 @@ async def test_only_admins_register_tables(city_client: httpx.AsyncClient, city:
 
 
 @pytest.mark.parametrize("person", ["viewer", "jinan", "inspector", "warden", "dispatcher"])
-async def test_only_publishers_change_layers(city_client: httpx.AsyncClient, city: City, person: str) -> None:
+async def test_only_publishers_change_layers(
+    city_client: httpx2.AsyncClient, city: City, person: str
+) -> None:
     for action in ("rollback", "withdraw", "restore"):
         answer = await city_client.post(
             f"/api/v1/layers/building/{action}", json={"version": 1}, headers=city.headers(person)

@@ -6,7 +6,7 @@ import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import create_app
@@ -20,7 +20,7 @@ BODY = gzip.compress(b"a tile", mtime=0)
 
 
 @pytest.fixture
-async def archives(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def archives(database_url: str, tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     folder = tmp_path / "archives"
     folder.mkdir()
     (tmp_path / "secret.pmtiles").write_bytes(b"not for you")
@@ -35,7 +35,7 @@ async def archives(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.Asy
         yield client
 
 
-async def test_archives_are_listed_with_what_they_hold(archives: httpx.AsyncClient) -> None:
+async def test_archives_are_listed_with_what_they_hold(archives: httpx2.AsyncClient) -> None:
     broken, mbtiles, pmtiles = (await archives.get("/archives")).json()["archives"]
     assert "fault" in broken
     assert (mbtiles["name"], pmtiles["name"]) == ("town.mbtiles", "town.pmtiles")
@@ -44,7 +44,7 @@ async def test_archives_are_listed_with_what_they_hold(archives: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("name", ["town.pmtiles", "town.mbtiles"])
-async def test_tiles_are_served_from_an_archive(archives: httpx.AsyncClient, name: str) -> None:
+async def test_tiles_are_served_from_an_archive(archives: httpx2.AsyncClient, name: str) -> None:
     told = (await archives.get(f"/archives/{name}/tiles.json")).json()
     address = told["tiles"][0].format(z=3, x=6, y=3)
     answer = await archives.get(address)
@@ -60,7 +60,7 @@ async def test_tiles_are_served_from_an_archive(archives: httpx.AsyncClient, nam
     assert (await archives.get(f"/archives/{name}/3/9/0.mvt")).status_code == 404
 
 
-async def test_a_client_reads_an_archive_by_ranges(archives: httpx.AsyncClient) -> None:
+async def test_a_client_reads_an_archive_by_ranges(archives: httpx2.AsyncClient) -> None:
     answer = await archives.get("/archives/town.pmtiles", headers={"Range": "bytes=0-6"})
     assert (answer.status_code, answer.content) == (206, b"PMTiles")
     whole = await archives.get("/archives/town.pmtiles")
@@ -72,13 +72,13 @@ async def test_a_client_reads_an_archive_by_ranges(archives: httpx.AsyncClient) 
 @pytest.mark.parametrize(
     "name", ["secret.pmtiles", "..%2Fsecret.pmtiles", "notes.txt", "%2Fetc%2Fpasswd", "%00", "x" * 199]
 )
-async def test_only_archives_of_the_folder_are_served(archives: httpx.AsyncClient, name: str) -> None:
+async def test_only_archives_of_the_folder_are_served(archives: httpx2.AsyncClient, name: str) -> None:
     answer = await archives.get(f"/archives/{name}")
     assert answer.status_code == 404
     assert "not for you" not in answer.text
 
 
-async def test_a_broken_archive_says_so(archives: httpx.AsyncClient) -> None:
+async def test_a_broken_archive_says_so(archives: httpx2.AsyncClient) -> None:
     answer = await archives.get("/archives/broken.pmtiles/3/6/3.mvt")
     assert answer.status_code == 422
     assert "broken.pmtiles" in answer.json()["detail"]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 import shapely
@@ -34,11 +34,11 @@ OLD, NEW = "西站", "西站改名"
 class Past(NamedTuple):
     """A city whose stations were published twice: the second time A1 bears a new name and A2 is gone."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     city: City
     since: list[datetime]
 
-    async def get(self, address: str, person: str | None = None) -> httpx.Response:
+    async def get(self, address: str, person: str | None = None) -> httpx2.Response:
         return await self.client.get(address, headers=self.city.headers(person))
 
 
@@ -76,7 +76,7 @@ WAYS = {
 }
 
 
-async def asked(past: Past, way: str, query: str, person: str | None = None) -> tuple[httpx.Response, str]:
+async def asked(past: Past, way: str, query: str, person: str | None = None) -> tuple[httpx2.Response, str]:
     address = WAYS[way] + query
     if way == "within":
         answer = await past.client.post(address, json=AREA, headers=past.city.headers(person))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-import httpx
+import httpx2
 import pytest
 
 from tests.api.conftest import City
@@ -72,7 +72,7 @@ GOOD: dict[str, str] = {
 ENDLESS = {"/api/v1/events/stream", "/api/v1/changes"}
 
 
-async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+async def operations(client: httpx2.AsyncClient) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     """(path, method, operation, whole definition) of every route."""
     whole = (await client.get("/ogc/api")).json()
     return [
@@ -150,7 +150,7 @@ def _good(name: str, told: dict[str, Any]) -> Any:
     return told.get("default", by_name.get(name, by_type.get(told.get("type", ""))))
 
 
-def check(answer: httpx.Response, sent: object) -> None:
+def check(answer: httpx2.Response, sent: object) -> None:
     assert answer.status_code < 500, (sent, answer.text[:500])
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json", sent
@@ -163,7 +163,7 @@ def check(answer: httpx.Response, sent: object) -> None:
 
 @pytest.mark.parametrize(("person", "every"), [("admin", 1), (None, 7)])
 async def test_no_address_breaks_the_service(
-    own_city_client: httpx.AsyncClient, own_city: City, person: str | None, every: int
+    own_city_client: httpx2.AsyncClient, own_city: City, person: str | None, every: int
 ) -> None:
     headers = own_city.headers(person)
     for path, method, operation, _ in await operations(own_city_client):
@@ -175,7 +175,7 @@ async def test_no_address_breaks_the_service(
 
 @pytest.mark.parametrize("person", [None, "admin"], ids=str)
 async def test_no_body_breaks_the_service(
-    own_city_client: httpx.AsyncClient, own_city: City, person: str | None
+    own_city_client: httpx2.AsyncClient, own_city: City, person: str | None
 ) -> None:
     for path, method, operation, whole in await operations(own_city_client):
         if method == "get":
@@ -205,7 +205,7 @@ async def test_no_body_breaks_the_service(
         "Range",
     ],
 )
-async def test_no_header_breaks_the_service(city_client: httpx.AsyncClient, header: str) -> None:
+async def test_no_header_breaks_the_service(city_client: httpx2.AsyncClient, header: str) -> None:
     for value in (b"", b"\xff\xfe", b"a" * 10_000, b";;;===,,,", b'"', b"*", b"q=1;q=2;q=zz", b"bytes=0-"):
         for address in ("/api/v1/layers", "/ogc/collections/building/items", "/styles/all.json", "/"):
             answer = await city_client.get(address, headers={header: value})
@@ -213,7 +213,7 @@ async def test_no_header_breaks_the_service(city_client: httpx.AsyncClient, head
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST", "OPTIONS", "TRACE", "BREW"])
-async def test_an_odd_method_is_answered_with_a_problem(city_client: httpx.AsyncClient, method: str) -> None:
+async def test_an_odd_method_is_answered_with_a_problem(city_client: httpx2.AsyncClient, method: str) -> None:
     for address in ("/healthz", "/api/v1/layers", "/ogc/collections/building/items", "/nowhere", "/"):
         answer = await city_client.request(method, address)
         assert answer.status_code in (404, 405)

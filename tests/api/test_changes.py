@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 
@@ -41,7 +41,7 @@ async def watching(url: str, headers: dict[str, str]) -> AsyncIterator[asyncio.Q
 
     async def read() -> None:
         async with (
-            httpx.AsyncClient(timeout=20) as client,
+            httpx2.AsyncClient(timeout=20) as client,
             client.stream("GET", f"{url}/api/v1/changes", headers=headers) as answer,
         ):
             assert answer.status_code == 200
@@ -69,12 +69,12 @@ async def next_of(messages: asyncio.Queue[tuple[str, object]]) -> tuple[str, obj
         return await messages.get()
 
 
-async def tile(client: httpx.AsyncClient, url: str, token: str, place: Tile) -> httpx.Response:
+async def tile(client: httpx2.AsyncClient, url: str, token: str, place: Tile) -> httpx2.Response:
     z, x, y = place
     return await client.get(f"{url}/tiles/{','.join(LAYERS)}/{z}/{x}/{y}.mvt?v={token}")
 
 
-async def token_of(client: httpx.AsyncClient, url: str) -> str:
+async def token_of(client: httpx2.AsyncClient, url: str) -> str:
     told = (await client.get(f"{url}/tiles/{','.join(LAYERS)}.json")).json()
     return str(told["tiles"][0].partition("?v=")[2])
 
@@ -85,7 +85,7 @@ async def test_a_version_reaches_two_servers_and_draws_only_its_own_squares_agai
     here, there = tile_at(EAST, LAT, 16), tile_at(WEST, LAT, 16)
     async with AsyncExitStack() as stack:
         urls = [stack.enter_context(served(own_city.url)) for _ in range(2)]
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
+        client = await stack.enter_async_context(httpx2.AsyncClient(timeout=20))
         database = await stack.enter_async_context(Database(own_city.url))
         old = [await token_of(client, url) for url in urls]
         assert old[0] == old[1]
@@ -118,7 +118,7 @@ async def test_a_version_heard_of_elsewhere_is_never_answered_with_an_older_tile
     here = tile_at(EAST, LAT, 16)
     async with AsyncExitStack() as stack:
         one, late = (stack.enter_context(served(own_city.url)) for _ in range(2))
-        client = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
+        client = await stack.enter_async_context(httpx2.AsyncClient(timeout=20))
         database = await stack.enter_async_context(Database(own_city.url))
         before = await token_of(client, late)
         await tile(client, late, before, here)
@@ -160,7 +160,7 @@ async def test_withdrawals_readings_and_hidden_layers_are_told_to_whom_they_conc
 
 
 async def test_who_is_limited_is_not_told_where_others_rows_changed(
-    own_city: City, own_city_client: httpx.AsyncClient, moved: Batch
+    own_city: City, own_city_client: httpx2.AsyncClient, moved: Batch
 ) -> None:
     async with Database(own_city.url) as database:
         layer = await get_layer(database, "building")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2
 import pytest
 from pydantic import BaseModel
 
@@ -32,14 +32,14 @@ PROMISED: list[tuple[str, type[BaseModel]]] = [
 
 @pytest.mark.parametrize(("address", "model"), PROMISED)
 async def test_an_answer_is_what_its_document_says(
-    city_client: httpx.AsyncClient, city: City, address: str, model: type[BaseModel]
+    city_client: httpx2.AsyncClient, city: City, address: str, model: type[BaseModel]
 ) -> None:
     answer = await city_client.get(address, headers=city.headers("admin"))
     assert answer.status_code == 200, answer.text
     model.model_validate_json(answer.content)
 
 
-async def test_counts_are_what_their_document_says(city_client: httpx.AsyncClient) -> None:
+async def test_counts_are_what_their_document_says(city_client: httpx2.AsyncClient) -> None:
     ring = [[116.4, 31.7], [116.6, 31.7], [116.6, 31.8], [116.4, 31.8], [116.4, 31.7]]
     area = {"geometry": {"type": "Polygon", "coordinates": [ring]}, "count_by": "district_code"}
     answer = await city_client.post("/api/v1/layers/building/within", json=area)
@@ -47,13 +47,13 @@ async def test_counts_are_what_their_document_says(city_client: httpx.AsyncClien
     assert (told.count, len(told.counts), len(told.features)) == (2, 2, 2)
 
 
-async def test_a_problem_is_what_its_document_says(city_client: httpx.AsyncClient) -> None:
+async def test_a_problem_is_what_its_document_says(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get("/api/v1/layers/nowhere")
     documents.ProblemDocument.model_validate_json(answer.content)
 
 
 async def test_every_route_is_told_by_a_sentence_and_a_name_of_its_own(
-    city_client: httpx.AsyncClient,
+    city_client: httpx2.AsyncClient,
 ) -> None:
     paths = (await city_client.get("/ogc/api")).json()["paths"]
     operations = [operation for methods in paths.values() for operation in methods.values()]
@@ -65,7 +65,7 @@ async def test_every_route_is_told_by_a_sentence_and_a_name_of_its_own(
         assert "422" not in operation["responses"]
 
 
-async def test_about_holds_versions_and_no_secret(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_about_holds_versions_and_no_secret(city_client: httpx2.AsyncClient, city: City) -> None:
     answer = await city_client.get("/about")
     told = answer.json()
     assert {"python", "postgresql", "postgis", "geos", "proj"} <= set(told["software"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from fastapi.routing import APIRoute
@@ -27,8 +27,8 @@ async def broken(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_an_error_nobody_expected_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     counted = []
     doorway = Doorway(broken, observe=lambda *figures: counted.append(figures))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(doorway), base_url="http://city.test"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(doorway), base_url="http://city.test"
     ) as client:
         with caplog.at_level(logging.ERROR):
             answer = await client.get("/x", headers={"X-Request-Id": "look-for-me"})
@@ -79,12 +79,12 @@ async def test_a_page_of_a_site_we_name_may_read_answers_and_errors(city: City) 
         assert asked.status_code == 200
 
 
-async def test_no_other_site_is_let_in_by_itself(city_client: httpx.AsyncClient) -> None:
+async def test_no_other_site_is_let_in_by_itself(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get("/api/v1/layers", headers={"Origin": OTHER_SITE})
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_every_answer_keeps_to_its_declared_type(city_client: httpx.AsyncClient) -> None:
+async def test_every_answer_keeps_to_its_declared_type(city_client: httpx2.AsyncClient) -> None:
     for address in ("/api/v1/layers", "/nowhere", "/metrics"):
         answer = await city_client.get(address)
         assert answer.headers.get_list("x-content-type-options") == ["nosniff"]

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.grid_documents import EventDocument, EventsDocument, WholeEventDocument
@@ -134,7 +134,7 @@ async def test_a_report_is_refused_by_the_member_that_is_wrong(
 
 
 async def test_bodies_that_are_no_report_are_refused(shared: Service) -> None:
-    async def send(**request: Any) -> httpx.Response:
+    async def send(**request: Any) -> httpx2.Response:
         headers = {"Idempotency-Key": "k", **request.pop("headers", {})}
         return await shared.post(EVENTS, "li", headers=headers, **request)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import httpx
+import httpx2
 import orjson
 import pyogrio.raw
 import pytest
@@ -16,19 +16,19 @@ from tests.api.conftest import City
 BUILDINGS = "/ogc/collections/building/items"
 
 
-async def get(client: httpx.AsyncClient, address: str) -> dict:  # type: ignore[type-arg]
+async def get(client: httpx2.AsyncClient, address: str) -> dict:  # type: ignore[type-arg]
     answer = await client.get(address)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-async def test_every_link_of_the_root_leads_somewhere(city_client: httpx.AsyncClient) -> None:
+async def test_every_link_of_the_root_leads_somewhere(city_client: httpx2.AsyncClient) -> None:
     for root in ("/ogc", "/ogc/"):
         for link in (await get(city_client, root))["links"]:
             assert (await city_client.get(link["href"])).status_code == 200, link
 
 
-async def test_a_collection_says_where_and_how_it_is(city_client: httpx.AsyncClient) -> None:
+async def test_a_collection_says_where_and_how_it_is(city_client: httpx2.AsyncClient) -> None:
     told = await get(city_client, "/ogc/collections/building")
     assert told["itemType"] == "feature"
     assert told["storageCrs"] == STORAGE_CRS
@@ -39,13 +39,13 @@ async def test_a_collection_says_where_and_how_it_is(city_client: httpx.AsyncCli
             assert (await city_client.get(link["href"])).status_code == 200, link
 
 
-async def test_titles_follow_the_language_asked_for(city_client: httpx.AsyncClient) -> None:
+async def test_titles_follow_the_language_asked_for(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get("/ogc/collections/building", headers={"Accept-Language": "en"})
     assert answer.json()["title"] == "Buildings"
     assert "Accept-Language" in answer.headers["vary"]
 
 
-async def test_items_are_geojson(city_client: httpx.AsyncClient) -> None:
+async def test_items_are_geojson(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get(BUILDINGS)
     assert answer.headers["content-type"] == "application/geo+json"
     assert answer.headers["content-crs"] == f"<{CRS84}>"
@@ -59,7 +59,7 @@ async def test_items_are_geojson(city_client: httpx.AsyncClient) -> None:
     assert PERSONAL not in answer.text
 
 
-async def test_next_links_lead_through_all_items_once(city_client: httpx.AsyncClient) -> None:
+async def test_next_links_lead_through_all_items_once(city_client: httpx2.AsyncClient) -> None:
     address, keys = f"{BUILDINGS}?limit=1&crs={CRS84}", []
     for _ in range(5):
         told = await get(city_client, address)
@@ -89,12 +89,12 @@ async def test_next_links_lead_through_all_items_once(city_client: httpx.AsyncCl
         ("f=json", ["B1", "B2"]),
     ],
 )
-async def test_items_can_be_chosen(city_client: httpx.AsyncClient, query: str, keys: list[str]) -> None:
+async def test_items_can_be_chosen(city_client: httpx2.AsyncClient, query: str, keys: list[str]) -> None:
     answer = await city_client.get(f"{BUILDINGS}?{query}")
     assert [feature["id"] for feature in answer.json()["features"]] == keys
 
 
-async def test_matches_are_counted_where_it_is_cheap_or_asked_for(city_client: httpx.AsyncClient) -> None:
+async def test_matches_are_counted_where_it_is_cheap_or_asked_for(city_client: httpx2.AsyncClient) -> None:
     assert "numberMatched" not in await get(city_client, f"{BUILDINGS}?floors_total=18")
     assert (await get(city_client, f"{BUILDINGS}?floors_total=18&count=true"))["numberMatched"] == 1
 
@@ -119,18 +119,18 @@ async def test_matches_are_counted_where_it_is_cheap_or_asked_for(city_client: h
     ],
 )
 async def test_a_wrong_parameter_is_refused_by_name(
-    city_client: httpx.AsyncClient, query: str, field: str
+    city_client: httpx2.AsyncClient, query: str, field: str
 ) -> None:
     answer = await city_client.get(f"{BUILDINGS}?{query}")
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
-async def test_a_version_that_never_was_is_not_found(city_client: httpx.AsyncClient) -> None:
+async def test_a_version_that_never_was_is_not_found(city_client: httpx2.AsyncClient) -> None:
     assert (await city_client.get(f"{BUILDINGS}?version=2")).status_code == 404
 
 
 @pytest.mark.parametrize("crs", CRS_LIST)
-async def test_items_come_in_the_system_asked_for(city_client: httpx.AsyncClient, crs: str) -> None:
+async def test_items_come_in_the_system_asked_for(city_client: httpx2.AsyncClient, crs: str) -> None:
     answer = await city_client.get("/ogc/collections/component/items", params={"crs": crs, "limit": 1})
     assert answer.headers["content-crs"] == f"<{crs}>"
     x, y = answer.json()["features"][0]["geometry"]["coordinates"]
@@ -138,7 +138,7 @@ async def test_items_come_in_the_system_asked_for(city_client: httpx.AsyncClient
     assert (x, y) == pytest.approx(expected, abs=0.01)
 
 
-async def test_one_item_has_a_version_and_a_validator(city_client: httpx.AsyncClient) -> None:
+async def test_one_item_has_a_version_and_a_validator(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get(f"{BUILDINGS}/B1")
     told = answer.json()
     assert (told["id"], told["version"]) == ("B1", 1)
@@ -148,12 +148,12 @@ async def test_one_item_has_a_version_and_a_validator(city_client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("key", ["", "B9", "B1/x", "%00", "b1", "' OR 1=1 --", "x" * 5000, "%ff%fe"])
-async def test_an_item_that_is_not_there_is_not_found(city_client: httpx.AsyncClient, key: str) -> None:
+async def test_an_item_that_is_not_there_is_not_found(city_client: httpx2.AsyncClient, key: str) -> None:
     assert (await city_client.get(f"{BUILDINGS}/{key}")).status_code == 404
 
 
 async def test_the_validator_of_one_viewer_does_not_serve_another(
-    city_client: httpx.AsyncClient, city: City
+    city_client: httpx2.AsyncClient, city: City
 ) -> None:
     mine = await city_client.get(BUILDINGS, headers=city.headers("jinan"))
     theirs = await city_client.get(BUILDINGS, headers={"If-None-Match": mine.headers["etag"]})
@@ -161,7 +161,7 @@ async def test_the_validator_of_one_viewer_does_not_serve_another(
     assert "Authorization" in theirs.headers["vary"]
 
 
-async def test_queryables_are_the_fields_that_can_be_asked_by(city_client: httpx.AsyncClient) -> None:
+async def test_queryables_are_the_fields_that_can_be_asked_by(city_client: httpx2.AsyncClient) -> None:
     told = await get(city_client, "/ogc/collections/building/queryables")
     assert told["properties"]["floors_total"]["type"] == "integer"
     assert told["properties"]["geometry"]["format"] == "geometry-multipolygon"
@@ -170,7 +170,7 @@ async def test_queryables_are_the_fields_that_can_be_asked_by(city_client: httpx
     assert schema["properties"]["code"]["x-ogc-role"] == "id"
 
 
-async def test_the_definition_names_every_route(city_client: httpx.AsyncClient) -> None:
+async def test_the_definition_names_every_route(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get("/ogc/api")
     assert answer.headers["content-type"].startswith("application/vnd.oai.openapi+json")
     told = orjson.loads(answer.content)
@@ -178,7 +178,7 @@ async def test_the_definition_names_every_route(city_client: httpx.AsyncClient) 
     assert "/ogc/collections/{layer_id}/items" in told["paths"]
 
 
-async def test_a_large_answer_is_compressed(city_client: httpx.AsyncClient) -> None:
+async def test_a_large_answer_is_compressed(city_client: httpx2.AsyncClient) -> None:
     answer = await city_client.get("/ogc/api", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote, urlencode
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pyogrio.raw
 import pytest
@@ -21,7 +21,7 @@ OGC_TILE = f"/ogc/collections/building/tiles/WebMercatorQuad/{PLACE.z}/{PLACE.y}
 OF_ALL = f"/ogc/tiles/WebMercatorQuad/{PLACE.z}/{PLACE.y}/{PLACE.x}"
 
 
-async def test_what_is_kept_is_declared(city_client: httpx.AsyncClient) -> None:
+async def test_what_is_kept_is_declared(city_client: httpx2.AsyncClient) -> None:
     told = (await city_client.get("/ogc/conformance")).json()["conformsTo"]
     assert set(CONFORMS_TO) <= set(told)
 
@@ -46,14 +46,14 @@ async def test_what_is_kept_is_declared(city_client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_items_are_chosen(
-    city_client: httpx.AsyncClient, given: dict[str, str], keys: list[str]
+    city_client: httpx2.AsyncClient, given: dict[str, str], keys: list[str]
 ) -> None:
     answer = await city_client.get(ITEMS, params=given)
     assert answer.status_code == 200, answer.text
     assert [feature["id"] for feature in answer.json()["features"]] == keys
 
 
-async def test_next_links_keep_the_filter(city_client: httpx.AsyncClient) -> None:
+async def test_next_links_keep_the_filter(city_client: httpx2.AsyncClient) -> None:
     text = quote("name LIKE '%楼%' AND floors_total >= 6")
     address, keys = f"{ITEMS}?limit=1&filter={text}", []
     for _ in range(4):
@@ -85,14 +85,14 @@ WRONG = [
 @pytest.mark.parametrize("path", [ITEMS, TILE, OGC_TILE, "/tiles/building.json"])
 @pytest.mark.parametrize(("given", "field"), WRONG)
 async def test_a_wrong_filter_is_refused_by_name(
-    city_client: httpx.AsyncClient, path: str, given: dict[str, str], field: str
+    city_client: httpx2.AsyncClient, path: str, given: dict[str, str], field: str
 ) -> None:
     answer = await city_client.get(path, params=given)
     assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
 
 
 @pytest.mark.parametrize("path", [TILE, OGC_TILE])
-async def test_tiles_hold_what_the_filter_chooses(city_client: httpx.AsyncClient, path: str) -> None:
+async def test_tiles_hold_what_the_filter_chooses(city_client: httpx2.AsyncClient, path: str) -> None:
     for _ in range(2):
         drawn = {}
         for text in ("floors_total > 6", "floors_total <= 6", "floors_total > 99"):
@@ -104,7 +104,7 @@ async def test_tiles_hold_what_the_filter_chooses(city_client: httpx.AsyncClient
         assert drawn["floors_total <= 6"][1] == ["B1"]
 
 
-async def test_a_filter_on_tiles_of_several_layers_is_refused(city_client: httpx.AsyncClient) -> None:
+async def test_a_filter_on_tiles_of_several_layers_is_refused(city_client: httpx2.AsyncClient) -> None:
     several = TILE.replace("building", "building,component")
     both = f"{OF_ALL}?collections=building,component&"
     for path in (f"{several}?", f"{OF_ALL}?", both, "/tiles/building,component.json?"):
@@ -114,13 +114,13 @@ async def test_a_filter_on_tiles_of_several_layers_is_refused(city_client: httpx
     assert one.status_code == 204
 
 
-async def test_tilejson_hands_the_filter_to_its_tiles(city_client: httpx.AsyncClient) -> None:
+async def test_tilejson_hands_the_filter_to_its_tiles(city_client: httpx2.AsyncClient) -> None:
     given = {"filter": "name LIKE '%楼%' AND floors_total > 99", "filter-lang": "cql2-text"}
     told = (await city_client.get("/tiles/building.json", params=given)).json()
     whole = (await city_client.get("/tiles/building.json")).json()
     address = told["tiles"][0]
     assert urlencode(given) in address
-    assert httpx.URL(address).params["v"] != httpx.URL(whole["tiles"][0]).params["v"]
+    assert httpx2.URL(address).params["v"] != httpx2.URL(whole["tiles"][0]).params["v"]
     place = address.replace("{z}", str(PLACE.z)).replace("{x}", str(PLACE.x)).replace("{y}", str(PLACE.y))
     tile = await city_client.get(place)
     assert tile.status_code == 204

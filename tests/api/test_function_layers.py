@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 
@@ -29,7 +29,7 @@ async def shops(own_city: City) -> City:
     return own_city
 
 
-def ids(answer: httpx.Response) -> set[int]:
+def ids(answer: httpx2.Response) -> set[int]:
     assert answer.status_code == 200, answer.text
     body = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
     (part,) = mapbox_vector_tile.decode(body).values()
@@ -37,7 +37,7 @@ def ids(answer: httpx.Response) -> set[int]:
 
 
 async def test_arguments_in_the_address_choose_what_is_drawn(
-    own_city_client: httpx.AsyncClient, shops: City
+    own_city_client: httpx2.AsyncClient, shops: City
 ) -> None:
     client = own_city_client
     everything = await client.get(f"/tiles/open_shops/{PLACE}.mvt")
@@ -67,7 +67,7 @@ async def test_arguments_in_the_address_choose_what_is_drawn(
     ],
 )
 async def test_what_may_not_be_said_is_told_by_name(
-    own_city_client: httpx.AsyncClient, shops: City, query: str, field: str
+    own_city_client: httpx2.AsyncClient, shops: City, query: str, field: str
 ) -> None:
     for path in (f"/tiles/open_shops/{PLACE}.mvt", "/tiles/open_shops.json"):
         refused = await own_city_client.get(f"{path}?{query}")
@@ -75,7 +75,7 @@ async def test_what_may_not_be_said_is_told_by_name(
 
 
 async def test_other_layers_still_refuse_what_nobody_knows(
-    own_city_client: httpx.AsyncClient, shops: City
+    own_city_client: httpx2.AsyncClient, shops: City
 ) -> None:
     for path in (f"/tiles/district/{PLACE}.mvt", "/tiles/district.json"):
         refused = await own_city_client.get(f"{path}?least_floors=1")
@@ -83,7 +83,7 @@ async def test_other_layers_still_refuse_what_nobody_knows(
 
 
 async def test_the_tilejson_and_the_list_tell_what_may_be_said(
-    own_city_client: httpx.AsyncClient, shops: City
+    own_city_client: httpx2.AsyncClient, shops: City
 ) -> None:
     client = own_city_client
     told = (await client.get("/tiles/open_shops.json?kind=s7")).json()
@@ -93,7 +93,7 @@ async def test_the_tilejson_and_the_list_tell_what_may_be_said(
     ]
     assert (told["parameters"][0]["least"], told["parameters"][0]["most"]) == ("0", "9")
     (url,) = told["tiles"]
-    path = httpx.URL(url.replace("{z}/{x}/{y}", PLACE)).raw_path.decode()
+    path = httpx2.URL(url.replace("{z}/{x}/{y}", PLACE)).raw_path.decode()
     assert ids(await client.get(path)) == {7}
     layer = (await client.get("/api/v1/layers/open_shops")).json()
     assert (layer["kind"], layer["feature_count"]) == ("function", None)
@@ -107,7 +107,7 @@ async def test_the_tilejson_and_the_list_tell_what_may_be_said(
     assert there.status_code == 200
 
 
-async def test_rights_hold_for_tiles_and_tilejson(own_city_client: httpx.AsyncClient, shops: City) -> None:
+async def test_rights_hold_for_tiles_and_tilejson(own_city_client: httpx2.AsyncClient, shops: City) -> None:
     for path in (f"/tiles/here/{PLACE}.mvt?高于=2026-01-01", "/tiles/here.json"):
         assert (await own_city_client.get(path)).status_code == 401
     assert "here" not in {
@@ -116,7 +116,7 @@ async def test_rights_hold_for_tiles_and_tilejson(own_city_client: httpx.AsyncCl
 
 
 async def test_one_that_takes_too_long_is_cancelled_and_the_caller_told_to_come_back(
-    own_city_client: httpx.AsyncClient, shops: City, monkeypatch: pytest.MonkeyPatch
+    own_city_client: httpx2.AsyncClient, shops: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "DRAW_TIMEOUT_MS", 200)
     async with Database(shops.url) as db:
@@ -129,7 +129,7 @@ async def test_one_that_takes_too_long_is_cancelled_and_the_caller_told_to_come_
 
 
 async def test_no_rows_are_asked_of_it_and_no_style_draws_one_that_must_be_told(
-    own_city_client: httpx.AsyncClient, shops: City
+    own_city_client: httpx2.AsyncClient, shops: City
 ) -> None:
     client, admin = own_city_client, shops.headers("admin")
     items = await client.get("/ogc/collections/open_shops/items")
@@ -151,7 +151,7 @@ async def test_no_rows_are_asked_of_it_and_no_style_draws_one_that_must_be_told(
 
 
 async def test_only_the_command_line_registers_and_forgets(
-    own_city_client: httpx.AsyncClient, shops: City
+    own_city_client: httpx2.AsyncClient, shops: City
 ) -> None:
     route, admin = "/api/v1/registered-layers", shops.headers("admin")
     made = await own_city_client.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import create_app
@@ -12,7 +12,7 @@ from api.settings import ApiSettings
 from api.web_page import WebPage
 
 
-async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None:
+async def test_the_service_is_alive_and_ready(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     assert (await client.get("/readyz")).json() == {
         "status": "ok",
@@ -22,7 +22,7 @@ async def test_the_service_is_alive_and_ready(client: httpx.AsyncClient) -> None
     }
 
 
-async def test_requests_are_counted_by_route_and_status(client: httpx.AsyncClient) -> None:
+async def test_requests_are_counted_by_route_and_status(client: httpx2.AsyncClient) -> None:
     await client.get("/healthz")
     await client.get("/no/such/place")
     figures = (await client.get("/metrics")).text
@@ -30,7 +30,7 @@ async def test_requests_are_counted_by_route_and_status(client: httpx.AsyncClien
     assert 'onemap_requests_total{route="(none)",method="GET",status="404"} 1' in figures
 
 
-async def test_every_answer_carries_its_request_id(client: httpx.AsyncClient) -> None:
+async def test_every_answer_carries_its_request_id(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/healthz")).headers["x-request-id"]
     kept = await client.get("/none", headers={"X-Request-Id": "from-the-proxy"})
     assert kept.headers["x-request-id"] == kept.json()["request_id"] == "from-the-proxy"
@@ -38,7 +38,7 @@ async def test_every_answer_carries_its_request_id(client: httpx.AsyncClient) ->
     assert odd.headers["x-request-id"] != "a b"
 
 
-async def test_head_is_get_without_a_body(client: httpx.AsyncClient) -> None:
+async def test_head_is_get_without_a_body(client: httpx2.AsyncClient) -> None:
     answer = await client.head("/healthz")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-length"] == str(len((await client.get("/healthz")).content))
@@ -46,17 +46,17 @@ async def test_head_is_get_without_a_body(client: httpx.AsyncClient) -> None:
 
 def test_head_is_answered_by_a_real_server_too(city_service_url: str) -> None:
     for address in ("/healthz", "/none", "/tiles/building.json", "/tiles/building/x.mvt"):
-        head, whole = (httpx.request(method, city_service_url + address) for method in ("HEAD", "GET"))
+        head, whole = (httpx2.request(method, city_service_url + address) for method in ("HEAD", "GET"))
         assert (head.status_code, head.content) == (whole.status_code, b"")
         assert head.headers["content-length"] == str(len(whole.content)) or whole.is_error
 
 
-async def test_an_unknown_query_parameter_is_refused_by_name(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_query_parameter_is_refused_by_name(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/healthz?colour=red")
     assert (answer.status_code, answer.json()["field"]) == (400, "colour")
 
 
-async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient) -> None:
+async def test_a_wrong_method_is_told_the_right_one(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/healthz")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
@@ -72,7 +72,7 @@ async def test_a_body_over_the_limit_is_refused(database_url: str, chunked: bool
 
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://city.test") as client,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://city.test") as client,
     ):
         answer = await client.post(
             "/api/v1/login",
@@ -96,9 +96,9 @@ def web_root(tmp_path: Path) -> Path:
     return root
 
 
-async def page(root: Path, path: str, **headers: str) -> httpx.Response:
+async def page(root: Path, path: str, **headers: str) -> httpx2.Response:
     app = create_app(ApiSettings(web_root=root), "postgresql:///none")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://city.test") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://city.test") as client:
         return await client.get(path, headers=headers)
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 
@@ -43,7 +43,7 @@ def picture(path: Path, colour: tuple[int, int, int] = GREEN, size: int = 64, **
 class Studio(Desk):
     """A desk at which rasters are imported."""
 
-    def __init__(self, client: httpx.AsyncClient, database: Database, folder: Path, city: City) -> None:
+    def __init__(self, client: httpx2.AsyncClient, database: Database, folder: Path, city: City) -> None:
         super().__init__(client, database, folder, city)
         self.rasters = folder / "rasters"
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import create_app
@@ -39,7 +39,7 @@ SECOND = HEAD + "a,甲二,116.5,31.7\nc,丙,116.7,31.7\n"
 class Desk:
     """A publisher at work: a client of the service, the worker's database and folder."""
 
-    def __init__(self, client: httpx.AsyncClient, database: Database, folder: Path, city: City) -> None:
+    def __init__(self, client: httpx2.AsyncClient, database: Database, folder: Path, city: City) -> None:
         self.client, self.database, self.folder, self.city = client, database, folder, city
         self.headers = city.headers("publisher")
 
@@ -229,7 +229,7 @@ async def test_an_upload_goes_on_where_it_broke_off(desk: Desk) -> None:
     UploadDocument.model_validate(begun.json())
     address = f"/api/v1/uploads/{begun.json()['id']}"
 
-    async def send(offset: int, content: bytes) -> httpx.Response:
+    async def send(offset: int, content: bytes) -> httpx2.Response:
         headers = {**desk.headers, "Upload-Offset": str(offset)}
         return await desk.client.patch(address, content=content, headers=headers)
 
@@ -336,7 +336,7 @@ async def test_the_stream_follows_an_import_that_a_worker_reads_to_its_end(desk:
     assert [one["revision"] for one in told] == sorted({one["revision"] for one in told})
 
 
-async def test_a_service_without_a_folder_takes_no_files(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_service_without_a_folder_takes_no_files(city_client: httpx2.AsyncClient, city: City) -> None:
     answer = await city_client.post(
         "/api/v1/uploads", json={"name": "a.csv", "size": 1}, headers=city.headers("publisher")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from layers.accounts import create_account, make_key
@@ -16,7 +16,7 @@ from tests.api.conftest import City
 PUBLIC = {"building", "community", "component", "district", "plaza", "station", "street", "unit_grid"}
 
 
-async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> None:
+async def test_a_layer_says_what_it_holds(city_client: httpx2.AsyncClient) -> None:
     told = (await city_client.get("/api/v1/layers/building")).json()
     assert told["title"] == {"zh": "房屋", "en": "Buildings"}
     assert (told["version"], told["feature_count"], told["status"]) == (1, 2, "published")
@@ -25,7 +25,7 @@ async def test_a_layer_says_what_it_holds(city_client: httpx.AsyncClient) -> Non
 
 
 async def test_a_layer_its_version_and_its_collection_say_how_coordinates_came_to_be(
-    city_client: httpx.AsyncClient,
+    city_client: httpx2.AsyncClient,
 ) -> None:
     layer = (await city_client.get("/api/v1/layers/building")).json()
     (version,) = (await city_client.get("/api/v1/layers/building/versions")).json()["versions"]
@@ -49,17 +49,17 @@ async def test_a_layer_its_version_and_its_collection_say_how_coordinates_came_t
     ],
 )
 async def test_everyone_sees_the_layers_open_to_them(
-    city_client: httpx.AsyncClient, city: City, person: str | None, visible: set[str]
+    city_client: httpx2.AsyncClient, city: City, person: str | None, visible: set[str]
 ) -> None:
     answer = await city_client.get("/api/v1/layers", headers=city.headers(person))
     assert {layer["id"] for layer in answer.json()["layers"] if layer["version"]} == visible
 
 
-async def test_a_layer_that_was_withdrawn_is_not_there(city_client: httpx.AsyncClient) -> None:
+async def test_a_layer_that_was_withdrawn_is_not_there(city_client: httpx2.AsyncClient) -> None:
     assert (await city_client.get("/api/v1/layers/old_site")).status_code == 404
 
 
-async def test_a_layer_behind_a_login_asks_for_one(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_layer_behind_a_login_asks_for_one(city_client: httpx2.AsyncClient, city: City) -> None:
     answer = await city_client.get("/api/v1/layers/pipe_line")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -67,7 +67,7 @@ async def test_a_layer_behind_a_login_asks_for_one(city_client: httpx.AsyncClien
     assert refused.status_code == 403
 
 
-async def test_themes_hold_the_layers_in_their_order(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_themes_hold_the_layers_in_their_order(city_client: httpx2.AsyncClient, city: City) -> None:
     themes = (await city_client.get("/api/v1/themes", headers=city.headers("viewer"))).json()["themes"]
     held = {theme["id"]: theme["layers"] for theme in themes}
     assert held["base"] == ["district", "street", "community"]
@@ -76,7 +76,7 @@ async def test_themes_hold_the_layers_in_their_order(city_client: httpx.AsyncCli
 
 
 async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
-    own_city_client: httpx.AsyncClient, own_city: City
+    own_city_client: httpx2.AsyncClient, own_city: City
 ) -> None:
     by = own_city.headers("publisher")
     gone = await own_city_client.post("/api/v1/layers/building/withdraw", headers=by)
@@ -102,7 +102,7 @@ async def test_a_layer_can_be_withdrawn_restored_and_rolled_back(
     ],
 )
 async def test_a_layer_is_withdrawn_and_rolled_back_by_those_it_belongs_to(
-    own_city_client: httpx.AsyncClient, own_city: City, who: dict[str, Any], statuses: tuple[int, ...]
+    own_city_client: httpx2.AsyncClient, own_city: City, who: dict[str, Any], statuses: tuple[int, ...]
 ) -> None:
     async with Database(own_city.url) as db:
         await create_account(db, "li", roles=("publisher",), **who)
@@ -115,7 +115,7 @@ async def test_a_layer_is_withdrawn_and_rolled_back_by_those_it_belongs_to(
 
 
 async def test_versions_are_told_and_who_published_them_to_accounts(
-    city_client: httpx.AsyncClient, city: City
+    city_client: httpx2.AsyncClient, city: City
 ) -> None:
     for person, publisher in ((None, None), ("viewer", "test")):
         answer = await city_client.get("/api/v1/layers/building/versions", headers=city.headers(person))
@@ -126,7 +126,7 @@ async def test_versions_are_told_and_who_published_them_to_accounts(
 @pytest.mark.parametrize("theme", ["all", "base", "grid", "pipe", "building", "ecology", "other"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_style_asks_nobody_else_for_anything(
-    city_client: httpx.AsyncClient, city: City, theme: str, scheme: str
+    city_client: httpx2.AsyncClient, city: City, theme: str, scheme: str
 ) -> None:
     answer = await city_client.get(f"/styles/{theme}.json?scheme={scheme}", headers=city.headers("admin"))
     style = answer.json()
@@ -140,7 +140,9 @@ async def test_a_style_asks_nobody_else_for_anything(
     assert len(ids) == len(set(ids))
 
 
-async def test_a_style_holds_only_what_the_viewer_may_see(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_style_holds_only_what_the_viewer_may_see(
+    city_client: httpx2.AsyncClient, city: City
+) -> None:
     style = (await city_client.get("/styles/all.json")).json()
     drawn = {layer.get("source-layer") for layer in style["layers"]} - {None}
     assert drawn == PUBLIC
@@ -148,7 +150,7 @@ async def test_a_style_holds_only_what_the_viewer_may_see(city_client: httpx.Asy
     assert {"pipe_line", "depot"} <= {layer.get("source-layer") for layer in mine["layers"]}
 
 
-async def test_a_style_is_kept_until_it_changes(city_client: httpx.AsyncClient) -> None:
+async def test_a_style_is_kept_until_it_changes(city_client: httpx2.AsyncClient) -> None:
     first = await city_client.get("/styles/all.json")
     again = await city_client.get("/styles/all.json", headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
@@ -156,5 +158,5 @@ async def test_a_style_is_kept_until_it_changes(city_client: httpx.AsyncClient) 
     assert dark.headers["etag"] != first.headers["etag"]
 
 
-async def test_an_unknown_theme_is_not_found(city_client: httpx.AsyncClient) -> None:
+async def test_an_unknown_theme_is_not_found(city_client: httpx2.AsyncClient) -> None:
     assert (await city_client.get("/styles/nowhere.json")).status_code == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import morecantile
 import numpy as np
@@ -24,7 +24,7 @@ MVT = "application/vnd.mapbox-vector-tile"
 ITEM, SCHEME = "item", "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme"
 
 
-async def get(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
+async def get(client: httpx2.AsyncClient, address: str) -> dict[str, Any]:
     answer = await client.get(address)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -34,7 +34,7 @@ def linked(document: dict[str, Any], rel: str) -> str:
     return next(str(link["href"]) for link in document["links"] if link["rel"] == rel)
 
 
-async def test_matrix_sets_are_listed_and_described(city_client: httpx.AsyncClient) -> None:
+async def test_matrix_sets_are_listed_and_described(city_client: httpx2.AsyncClient) -> None:
     told = await get(city_client, "/ogc/tileMatrixSets")
     assert [one["id"] for one in told["tileMatrixSets"]] == list(MATRIX_SETS)
     for one in told["tileMatrixSets"]:
@@ -44,7 +44,7 @@ async def test_matrix_sets_are_listed_and_described(city_client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("root", ["/ogc", "/ogc/collections/building"])
-async def test_every_tile_set_leads_to_its_tiles(city_client: httpx.AsyncClient, root: str) -> None:
+async def test_every_tile_set_leads_to_its_tiles(city_client: httpx2.AsyncClient, root: str) -> None:
     sets = (await get(city_client, f"{root}/tiles"))["tilesets"]
     assert len(sets) == len(MATRIX_SETS)
     for one in sets:
@@ -59,7 +59,7 @@ async def test_every_tile_set_leads_to_its_tiles(city_client: httpx.AsyncClient,
         assert kept in answer.headers["cache-control"]
 
 
-async def test_a_square_in_degrees_holds_what_lies_in_it(city_client: httpx.AsyncClient) -> None:
+async def test_a_square_in_degrees_holds_what_lies_in_it(city_client: httpx2.AsyncClient) -> None:
     z = 13
     column, _, row, _ = CGCS2000_QUAD.limits((116.49, LAT, 116.49, LAT), z)
     west, south, east, north = CGCS2000_QUAD.bounds(z, column, row)
@@ -79,7 +79,7 @@ async def test_a_square_in_degrees_holds_what_lies_in_it(city_client: httpx.Asyn
 
 
 async def test_everything_in_one_tile_is_what_the_caller_may_see(
-    city_client: httpx.AsyncClient, city: City
+    city_client: httpx2.AsyncClient, city: City
 ) -> None:
     z, column, row = tile_at(116.49, LAT, 14)
     address = f"/ogc/tiles/WebMercatorQuad/{z}/{row}/{column}"
@@ -92,7 +92,7 @@ async def test_everything_in_one_tile_is_what_the_caller_may_see(
     assert set(mapbox_vector_tile.decode(chosen.content)) == {"building"}
 
 
-async def test_a_limited_viewer_gets_limited_tiles(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_a_limited_viewer_gets_limited_tiles(city_client: httpx2.AsyncClient, city: City) -> None:
     answer = await city_client.get("/ogc/tiles/CGCS2000Quad/9/165/843", headers=city.headers("jinan"))
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "private, no-cache"
@@ -117,14 +117,14 @@ async def test_a_limited_viewer_gets_limited_tiles(city_client: httpx.AsyncClien
     ],
 )
 async def test_a_wrong_tile_is_a_problem_document(
-    city_client: httpx.AsyncClient, address: str, status: int
+    city_client: httpx2.AsyncClient, address: str, status: int
 ) -> None:
     answer = await city_client.get(address)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_the_api_definition_names_the_tiles(city_client: httpx.AsyncClient) -> None:
+async def test_the_api_definition_names_the_tiles(city_client: httpx2.AsyncClient) -> None:
     paths = (await get(city_client, "/ogc/api"))["paths"]
     assert {
         "/tiles/{layers}/{z}/{x}/{y}.mvt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import morecantile
 import pytest
@@ -33,13 +33,13 @@ def sets(tmp_path: Path) -> MatrixSets:
 
 
 @pytest.fixture
-async def client(city: City, sets: MatrixSets) -> AsyncIterator[httpx.AsyncClient]:
+async def client(city: City, sets: MatrixSets) -> AsyncIterator[httpx2.AsyncClient]:
     app = create_app(ApiSettings(matrix_sets=sets), city.url)
     async with app.router.lifespan_context(app), client_of(app) as client:
         yield client
 
 
-async def test_own_sets_are_listed_after_those_built_in(client: httpx.AsyncClient) -> None:
+async def test_own_sets_are_listed_after_those_built_in(client: httpx2.AsyncClient) -> None:
     told = (await get(client, "/ogc/tileMatrixSets"))["tileMatrixSets"]
     assert [one["id"] for one in told] == [*MATRIX_SETS, "CityDegrees", "CityGauss"]
     described = await get(client, linked(told[-1], SCHEME))
@@ -50,7 +50,7 @@ async def test_own_sets_are_listed_after_those_built_in(client: httpx.AsyncClien
 @pytest.mark.parametrize("name", ["CityGauss", "CityDegrees"])
 @pytest.mark.parametrize("root", ["/ogc", "/ogc/collections/building"])
 async def test_a_tile_set_leads_to_its_tiles(
-    client: httpx.AsyncClient, sets: MatrixSets, root: str, name: str
+    client: httpx2.AsyncClient, sets: MatrixSets, root: str, name: str
 ) -> None:
     told = await get(client, f"{root}/tiles/{name}")
     own = sets.by_id[name]
@@ -67,13 +67,13 @@ async def test_a_tile_set_leads_to_its_tiles(
 
 
 @pytest.mark.parametrize("path", ["CityGauss/10/0/0", "CityGauss/0/9/0", "CityDegrees/0/0/0", "Own/1/0/0"])
-async def test_there_is_nothing_outside_a_set(client: httpx.AsyncClient, path: str) -> None:
+async def test_there_is_nothing_outside_a_set(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(f"/ogc/tiles/{path}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_service_without_them_has_none(city_client: httpx.AsyncClient) -> None:
+async def test_a_service_without_them_has_none(city_client: httpx2.AsyncClient) -> None:
     assert (await city_client.get("/ogc/tiles/CityGauss/0/0/0")).status_code == 404
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -49,25 +49,25 @@ async def app(database: Database, database_url: str, tmp_path: Path) -> AsyncIte
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     async with client_of(app) as client:
         yield client
 
 
 @pytest.fixture
-async def reader(client: httpx.AsyncClient, database: Database) -> httpx.AsyncClient:
+async def reader(client: httpx2.AsyncClient, database: Database) -> httpx2.AsyncClient:
     """The client, logged in."""
     client.headers["Authorization"] = f"Bearer {await make_key(database, 'reader')}"
     return client
 
 
-def middle(answer: httpx.Response) -> tuple[int, ...]:
+def middle(answer: httpx2.Response) -> tuple[int, ...]:
     assert answer.status_code == 200, answer.text
     picture = decoded(answer.content)
     return tuple(int(v) for v in picture[:3, picture.shape[1] // 2, picture.shape[2] // 2])
 
 
-def colours_of(answer: httpx.Response) -> set[tuple[int, ...]]:
+def colours_of(answer: httpx2.Response) -> set[tuple[int, ...]]:
     """The colours of what is not transparent."""
     assert answer.status_code == 200, answer.text
     picture = decoded(answer.content)
@@ -85,7 +85,7 @@ async def until_known(app: FastAPI, layer_id: str, version: int) -> None:
 
 
 async def test_a_picture_is_the_newest_unless_a_date_or_version_is_asked_for(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
 ) -> None:
     url = f"/tiles/image/{Z}/{X}/{Y}.png"
     assert middle(await client.get(url)) == NEW
@@ -96,7 +96,7 @@ async def test_a_picture_is_the_newest_unless_a_date_or_version_is_asked_for(
     assert "2024" in early.json()["expected"]
 
 
-async def test_png_and_webp_show_the_same(client: httpx.AsyncClient) -> None:
+async def test_png_and_webp_show_the_same(client: httpx2.AsyncClient) -> None:
     png = await client.get(f"/tiles/image/{Z}/{X}/{Y}.png")
     webp = await client.get(f"/tiles/image/{Z}/{X}/{Y}.webp?size=512")
     assert (png.headers["content-type"], webp.headers["content-type"]) == ("image/png", "image/webp")
@@ -106,7 +106,7 @@ async def test_png_and_webp_show_the_same(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("name", MATRIX_SETS)
-async def test_pictures_are_there_in_every_matrix_set(client: httpx.AsyncClient, name: str) -> None:
+async def test_pictures_are_there_in_every_matrix_set(client: httpx2.AsyncClient, name: str) -> None:
     square = square_over(MATRIX_SETS[name], 12)
     path = f"/ogc/collections/image/map/tiles/{name}/12/{square.y}/{square.x}"
     assert NEW in colours_of(await client.get(path))
@@ -120,13 +120,13 @@ async def test_pictures_are_there_in_every_matrix_set(client: httpx.AsyncClient,
     assert NEW in colours_of(await client.get(filled))
 
 
-async def test_outside_the_raster_a_picture_is_transparent(client: httpx.AsyncClient) -> None:
+async def test_outside_the_raster_a_picture_is_transparent(client: httpx2.AsyncClient) -> None:
     answer = await client.get("/tiles/image/14/0/0.png")
     assert answer.status_code == 200
     assert (decoded(answer.content)[3] == 0).all()
 
 
-async def test_a_public_picture_named_by_its_state_is_kept_for_ever(client: httpx.AsyncClient) -> None:
+async def test_a_public_picture_named_by_its_state_is_kept_for_ever(client: httpx2.AsyncClient) -> None:
     (url,) = (await client.get("/tiles/image.json")).json()["tiles"]
     first = await client.get(url.format(z=Z, x=X, y=Y))
     assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -139,7 +139,7 @@ async def test_a_public_picture_named_by_its_state_is_kept_for_ever(client: http
 
 
 async def test_a_layer_for_people_who_log_in_is_closed_to_others_in_every_form(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
 ) -> None:
     for path in (
         f"/tiles/dem/{Z}/{X}/{Y}.png",
@@ -158,7 +158,7 @@ async def test_a_layer_for_people_who_log_in_is_closed_to_others_in_every_form(
 
 
 async def test_a_kept_picture_is_not_given_to_who_may_not_see_it(
-    reader: httpx.AsyncClient, database: Database
+    reader: httpx2.AsyncClient, database: Database
 ) -> None:
     url = f"/tiles/dem/{Z}/{X}/{Y}.png"
     seen = await reader.get(url)
@@ -167,7 +167,7 @@ async def test_a_kept_picture_is_not_given_to_who_may_not_see_it(
     assert (await reader.get(url)).status_code == 401
 
 
-async def test_heights_come_as_terrain_and_as_a_number(reader: httpx.AsyncClient) -> None:
+async def test_heights_come_as_terrain_and_as_a_number(reader: httpx2.AsyncClient) -> None:
     answer = await reader.get(f"/tiles/dem/{Z}/{X}/{Y}.png?render=terrarium")
     heights = heights_of(decoded(answer.content))
     assert 0 <= heights.min() <= heights.max() <= 3000
@@ -179,7 +179,7 @@ async def test_heights_come_as_terrain_and_as_a_number(reader: httpx.AsyncClient
     assert outside["values"] == [{"band": "1", "value": None}]
 
 
-async def test_the_catalogue_says_what_a_raster_layer_holds(client: httpx.AsyncClient) -> None:
+async def test_the_catalogue_says_what_a_raster_layer_holds(client: httpx2.AsyncClient) -> None:
     told = (await client.get("/api/v1/layers/image")).json()
     assert (told["kind"], told["fields"], told["version"]) == ("raster", [], 2)
     assert [one["taken"] for one in told["rasters"]] == ["2026", "2024"]
@@ -192,7 +192,7 @@ async def test_the_catalogue_says_what_a_raster_layer_holds(client: httpx.AsyncC
     assert "vector_layers" not in tilejson
 
 
-async def test_what_asks_for_rows_leaves_rasters_out_or_says_why_not(client: httpx.AsyncClient) -> None:
+async def test_what_asks_for_rows_leaves_rasters_out_or_says_why_not(client: httpx2.AsyncClient) -> None:
     here = f"lon={CENTRE[0]}&lat={CENTRE[1]}"
     assert (await client.get(f"/api/v1/identify?{here}")).json()["layers"] == []
     assert (await client.get("/api/v1/search?q=image")).status_code == 200
@@ -212,7 +212,7 @@ async def test_what_asks_for_rows_leaves_rasters_out_or_says_why_not(client: htt
 
 
 async def test_a_layer_of_rows_has_no_pictures(
-    client: httpx.AsyncClient, app: FastAPI, database: Database
+    client: httpx2.AsyncClient, app: FastAPI, database: Database
 ) -> None:
     from tests.tiles.town import put, shop_layer, shops
 
@@ -245,7 +245,7 @@ async def test_a_layer_of_rows_has_no_pictures(
     ],
 )
 async def test_what_cannot_be_is_a_problem_that_names_the_parameter(
-    client: httpx.AsyncClient, path: str, status: int, field: str | None
+    client: httpx2.AsyncClient, path: str, status: int, field: str | None
 ) -> None:
     answer = await client.get(path)
     assert answer.status_code == status
@@ -254,7 +254,7 @@ async def test_what_cannot_be_is_a_problem_that_names_the_parameter(
         assert field in (answer.json().get("field", ""), *answer.json())
 
 
-async def test_other_methods_are_answered_as_for_a_vector_tile(client: httpx.AsyncClient) -> None:
+async def test_other_methods_are_answered_as_for_a_vector_tile(client: httpx2.AsyncClient) -> None:
     url = f"/tiles/image/{Z}/{X}/{Y}.png"
     head = await client.head(url)
     assert (head.status_code, head.content) == (200, b"")
@@ -264,7 +264,7 @@ async def test_other_methods_are_answered_as_for_a_vector_tile(client: httpx.Asy
 
 
 async def test_too_many_pictures_at_once_are_told_to_come_again(
-    app: FastAPI, client: httpx.AsyncClient
+    app: FastAPI, client: httpx2.AsyncClient
 ) -> None:
     app.state.context.rasters._most = 2
     urls = [f"/tiles/image/{Z + 2}/{4 * X + n}/{4 * Y}.png" for n in range(8)]
@@ -277,7 +277,7 @@ async def test_too_many_pictures_at_once_are_told_to_come_again(
     assert (await client.get(urls[-1])).status_code == 200
 
 
-async def test_one_picture_asked_for_by_many_is_drawn_once(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_one_picture_asked_for_by_many_is_drawn_once(app: FastAPI, client: httpx2.AsyncClient) -> None:
     app.state.context.rasters._most = 1
     url = f"/tiles/image/{Z}/{X}/{Y}.png"
     answers = await asyncio.gather(*(client.get(url) for _ in range(10)))
@@ -286,7 +286,7 @@ async def test_one_picture_asked_for_by_many_is_drawn_once(app: FastAPI, client:
 
 
 async def test_a_file_that_is_gone_is_said_to_the_operator_and_to_nobody_else(
-    client: httpx.AsyncClient, tmp_path: Path
+    client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     for file in (tmp_path / "rasters").rglob("*.tif"):
         file.unlink()
@@ -296,7 +296,7 @@ async def test_a_file_that_is_gone_is_said_to_the_operator_and_to_nobody_else(
 
 
 async def test_a_new_state_is_shown_as_soon_as_it_is_published(
-    client: httpx.AsyncClient, app: FastAPI, database: Database, tmp_path: Path
+    client: httpx2.AsyncClient, app: FastAPI, database: Database, tmp_path: Path
 ) -> None:
     url = f"/tiles/image/{Z}/{X}/{Y}.png"
     assert middle(await client.get(url)) == NEW

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.grid_documents import StoredReadingsDocument
@@ -27,11 +27,11 @@ def reading(**changes: Any) -> dict[str, Any]:
 class Sender:
     """A monitoring system with the key of an account."""
 
-    def __init__(self, client: httpx.AsyncClient, database: Database, city: City) -> None:
+    def __init__(self, client: httpx2.AsyncClient, database: Database, city: City) -> None:
         self.client, self.database = client, database
         self.headers = city.headers("publisher")
 
-    async def send(self, *readings: dict[str, Any]) -> httpx.Response:
+    async def send(self, *readings: dict[str, Any]) -> httpx2.Response:
         return await self.client.post("/api/v1/readings", json={"readings": readings}, headers=self.headers)
 
     async def stored(self, indicator: str = "no2") -> dict[str, float]:

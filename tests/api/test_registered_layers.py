@@ -6,7 +6,7 @@ import asyncio
 import gzip
 from typing import Any
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 
@@ -28,20 +28,20 @@ def shop(own_city: City) -> City:
     return own_city
 
 
-async def registered(client: httpx.AsyncClient, city: City, **said: Any) -> httpx.Response:
+async def registered(client: httpx2.AsyncClient, city: City, **said: Any) -> httpx2.Response:
     return await client.post(ROUTE, json={**SHOP, **said}, headers=city.headers("admin"))
 
 
-async def tile(client: httpx.AsyncClient, address: str) -> httpx.Response:
+async def tile(client: httpx2.AsyncClient, address: str) -> httpx2.Response:
     return await client.get(address, headers={"Accept-Encoding": "gzip"})
 
 
-def drawn(answer: httpx.Response) -> dict[str, int]:
+def drawn(answer: httpx2.Response) -> dict[str, int]:
     body = gzip.decompress(answer.content) if answer.content[:2] == b"\x1f\x8b" else answer.content
     return {name: len(part["features"]) for name, part in mapbox_vector_tile.decode(body).items()}
 
 
-async def test_an_admin_looks_registers_and_forgets(own_city_client: httpx.AsyncClient, shop: City) -> None:
+async def test_an_admin_looks_registers_and_forgets(own_city_client: httpx2.AsyncClient, shop: City) -> None:
     looked = await registered(own_city_client, shop, dry_run=True)
     assert looked.status_code == 200
     assert (looked.json()["table"], looked.json()["srid"]) == ("gis.shop", 4490)
@@ -84,7 +84,7 @@ async def test_an_admin_looks_registers_and_forgets(own_city_client: httpx.Async
     ],
 )
 async def test_what_cannot_be_registered_is_named(
-    own_city_client: httpx.AsyncClient, shop: City, said: dict[str, Any], status: int, field: str | None
+    own_city_client: httpx2.AsyncClient, shop: City, said: dict[str, Any], status: int, field: str | None
 ) -> None:
     answer = await registered(own_city_client, shop, **said)
     assert answer.status_code == status, answer.text
@@ -93,7 +93,7 @@ async def test_what_cannot_be_registered_is_named(
     assert ask_sql(shop.url, "SELECT count(*) FROM gis.shop") == 100
 
 
-async def test_refreshing_and_checking(own_city_client: httpx.AsyncClient, shop: City) -> None:
+async def test_refreshing_and_checking(own_city_client: httpx2.AsyncClient, shop: City) -> None:
     admin = shop.headers("admin")
     await registered(own_city_client, shop)
     assert (await own_city_client.get(f"{ROUTE}/my_shop", headers=admin)).json() == {
@@ -114,7 +114,7 @@ async def test_refreshing_and_checking(own_city_client: httpx.AsyncClient, shop:
 
 
 async def test_nothing_is_imported_into_it_rolled_back_or_asked_as_of_before(
-    own_city_client: httpx.AsyncClient, shop: City
+    own_city_client: httpx2.AsyncClient, shop: City
 ) -> None:
     admin = shop.headers("admin")
     await registered(own_city_client, shop)
@@ -137,7 +137,7 @@ async def test_nothing_is_imported_into_it_rolled_back_or_asked_as_of_before(
 
 
 async def test_a_table_that_is_gone_takes_down_its_own_layer_only(
-    own_city_client: httpx.AsyncClient, own_city: City
+    own_city_client: httpx2.AsyncClient, own_city: City
 ) -> None:
     z, x, y = tile_at(WEST, LAT, 14)
     run_sql(own_city.url, "ALTER TABLE gis.plaza RENAME TO away")
@@ -170,7 +170,7 @@ async def test_a_table_that_is_gone_takes_down_its_own_layer_only(
 
 
 async def test_a_table_nobody_watches_is_asked_about_again_soon(
-    own_city_client: httpx.AsyncClient, shop: City
+    own_city_client: httpx2.AsyncClient, shop: City
 ) -> None:
     await registered(own_city_client, shop)
     told = (await own_city_client.get("/tiles/my_shop.json")).json()
@@ -186,7 +186,7 @@ async def test_a_table_nobody_watches_is_asked_about_again_soon(
 
 
 async def test_a_followed_table_changes_the_map_in_every_process(shop: City) -> None:
-    async def version(client: httpx.AsyncClient, at_least: int) -> dict[str, Any]:
+    async def version(client: httpx2.AsyncClient, at_least: int) -> dict[str, Any]:
         async with asyncio.timeout(10):
             while True:
                 layer: dict[str, Any] = (await client.get("/api/v1/layers/my_shop")).json()
@@ -226,7 +226,7 @@ async def test_a_followed_table_changes_the_map_in_every_process(shop: City) -> 
         assert empty.status_code == 204
 
 
-async def test_people_see_of_it_what_is_theirs(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_people_see_of_it_what_is_theirs(city_client: httpx2.AsyncClient, city: City) -> None:
     for person, keys in ((None, ["R1", "R2"]), ("jinan", ["R1"]), ("admin", ["R1", "R2"])):
         answer = await city_client.get("/ogc/collections/plaza/items", headers=city.headers(person))
         assert [feature["id"] for feature in answer.json()["features"]] == keys

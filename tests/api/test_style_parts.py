@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import create_app
@@ -31,13 +31,13 @@ console.log(JSON.stringify(faults.map((fault) => fault.message)))
 """
 
 
-async def styles_of(client: httpx.AsyncClient, city: City) -> list[dict[str, Any]]:
+async def styles_of(client: httpx2.AsyncClient, city: City) -> list[dict[str, Any]]:
     """Every theme in light and dark, as somebody sees them who may see all."""
     asked = [f"/styles/{theme}.json?scheme={scheme}" for theme in THEMES for scheme in ("light", "dark")]
     return [(await client.get(path, headers=city.headers("admin"))).json() for path in asked]
 
 
-async def test_every_style_is_valid_for_maplibre(city_client: httpx.AsyncClient, city: City) -> None:
+async def test_every_style_is_valid_for_maplibre(city_client: httpx2.AsyncClient, city: City) -> None:
     node = shutil.which("node")
     if node is None or not (WEB / "node_modules/@maplibre/maplibre-gl-style-spec").is_dir():
         pytest.skip("the page's packages are not installed: npm ci in web/")
@@ -53,7 +53,7 @@ async def test_every_style_is_valid_for_maplibre(city_client: httpx.AsyncClient,
 
 
 async def test_a_style_reads_only_layers_and_fields_that_its_tiles_hold(
-    city_client: httpx.AsyncClient, city: City
+    city_client: httpx2.AsyncClient, city: City
 ) -> None:
     async with Database(city.url) as database:
         scopes = [scope_for(SYSTEM, layer) for layer in await list_layers(database) if layer.has_rows]
@@ -80,7 +80,7 @@ def fields_in(value: Any) -> set[str]:
     return set().union(*map(fields_in, inner))
 
 
-async def test_symbols_are_found_from_the_style(city_client: httpx.AsyncClient) -> None:
+async def test_symbols_are_found_from_the_style(city_client: httpx2.AsyncClient) -> None:
     for scheme in ("light", "dark"):
         sprite = (await city_client.get(f"/styles/grid.json?scheme={scheme}")).json()["sprite"]
         assert sprite == f"http://city.test/sprites/{scheme}"

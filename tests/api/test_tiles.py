@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 from fastapi import FastAPI
@@ -33,11 +33,11 @@ MVT = "application/vnd.mapbox-vector-tile"
 class Town:
     """The service over a database with three layers."""
 
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
     database: Database
     catalogue: Catalogue
 
-    async def get(self, path: str, key: str | None = None, **headers: str) -> httpx.Response:
+    async def get(self, path: str, key: str | None = None, **headers: str) -> httpx2.Response:
         told = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             told["Authorization"] = f"Bearer {key}"
@@ -68,7 +68,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[Town]:
+async def town(app: FastAPI, client: httpx2.AsyncClient) -> AsyncIterator[Town]:
     context = app.state.context
     town = Town(client, context.database, context.catalogue)
     await town.publish(shop_layer(), shops(60))
@@ -77,7 +77,7 @@ async def town(app: FastAPI, client: httpx.AsyncClient) -> AsyncIterator[Town]:
     return town
 
 
-def layers_of(answer: httpx.Response) -> dict[str, list[dict[str, object]]]:
+def layers_of(answer: httpx2.Response) -> dict[str, list[dict[str, object]]]:
     decoded = mapbox_vector_tile.decode(answer.content)
     return {name: [f["properties"] for f in part["features"]] for name, part in decoded.items()}
 

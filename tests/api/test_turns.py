@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 
 from api.app import create_app
@@ -156,7 +156,7 @@ async def test_a_hostile_client_does_not_stop_the_others(attacked: City) -> None
     async with app.router.lifespan_context(app), client_of(app) as hostile, client_of(app) as visitor:
         hostile.headers.update(city.headers("viewer"))
 
-        async def attack(n: int) -> httpx.Response:
+        async def attack(n: int) -> httpx2.Response:
             z = chance.randrange(8, 22)
             x, y = chance.randrange(1 << z), chance.randrange(1 << z)
             match n % 5:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -172,7 +172,7 @@ def _table(name: str) -> list[dict[str, str]]:
 
 def _with_a_building(url: str, database_url: str) -> Town:
     """A building with a name; its first corner, moved a little to the middle."""
-    buildings = httpx.get(f"{url}/ogc/collections/building/items?limit=500", timeout=30).json()["features"]
+    buildings = httpx2.get(f"{url}/ogc/collections/building/items?limit=500", timeout=30).json()["features"]
     named = next(found for found in buildings if found["properties"].get("name"))
     ring = named["geometry"]["coordinates"][0][0]
     lon, lat = (sum(corner[axis] for corner in ring[:-1]) / (len(ring) - 1) for axis in (0, 1))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 import shapely
@@ -29,7 +29,7 @@ async def rename(town: Town, name: str) -> int:
     async with Database(town.database_url) as database:
         layer = await get_layer(database, "building")
         items = f"{town.url}/ogc/collections/building/items/{town.building}"
-        found = httpx.get(items, timeout=30).json()
+        found = httpx2.get(items, timeout=30).json()
         values = {k: [v] for k, v in found["properties"].items() if layer.field(k) is not None}
         batch = Batch([shapely.from_geojson(str(found["geometry"]).replace("'", '"')).wkb], values)
         batch.columns["name"] = [name]
@@ -53,7 +53,7 @@ def test_a_published_change_is_fetched_where_it_is_and_nowhere_else(
     ):
         version = aside.submit(asyncio.run, rename(town, NEW_NAME)).result()
     visitor.wait_until_still()
-    told = httpx.get(f"{town.url}/api/v1/layers/building/squares?since={version - 1}").json()
+    told = httpx2.get(f"{town.url}/api/v1/layers/building/squares?since={version - 1}").json()
     changed = {tuple(square) for square in told["squares"]}
     asked = [_square(got.url) for got in tiles]
     assert asked, "the tile with the building"

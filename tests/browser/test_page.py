@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Callable
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -59,7 +59,7 @@ def test_a_click_tells_what_is_here_across_layers(visit: Visitors, town: Town) -
     visitor.click_the_middle()
     here = page.locator(".here-pane")
     expect(here).to_contain_text(town.building)
-    located = httpx.get(f"{town.url}/api/v1/grid/locate?lon={town.lon}&lat={town.lat}").json()
+    located = httpx2.get(f"{town.url}/api/v1/grid/locate?lon={town.lon}&lat={town.lat}").json()
     expect(here.locator(".place")).to_contain_text(located["grid"]["code"])
     expect(here.locator("h3").filter(has_text="单元网格")).to_be_visible()
     page.keyboard.press("Escape")
@@ -131,7 +131,7 @@ def test_a_report_is_recorded_and_arrives_live_at_the_desk(visit: Visitors, town
     walker.click_the_middle()
     expect(page.locator(".here-pane")).to_contain_text(town.building)
     page.get_by_role("button", name="在此上报").click()
-    located = httpx.get(f"{town.url}/api/v1/grid/locate?lon={town.lon}&lat={town.lat}").json()
+    located = httpx2.get(f"{town.url}/api/v1/grid/locate?lon={town.lon}&lat={town.lat}").json()
     expect(page.locator(".report-pane .located")).to_contain_text(located["grid"]["code"][:9])
     page.get_by_label("按名称或代码查找类别").fill("暴露垃圾")
     page.locator(".class-picker li button").first.click()
@@ -161,7 +161,7 @@ def test_an_area_is_counted_by_a_field(visit: Visitors, town: Town) -> None:
 
 
 def test_a_station_shows_its_readings(visit: Visitors, town: Town) -> None:
-    stations = httpx.get(f"{town.url}/api/v1/stations/latest").json()["stations"]
+    stations = httpx2.get(f"{town.url}/api/v1/stations/latest").json()["stations"]
     station = next(found for found in stations if found["index"])
     visitor = visit()
     page = visitor.open(f"#17/{station['lat']}/{station['lon']}")

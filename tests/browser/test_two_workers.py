@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import mapbox_vector_tile
 import pytest
 from playwright.sync_api import Response, expect
@@ -33,10 +33,10 @@ def other(town: Town) -> Iterator[str]:
         yield url
 
 
-def client_of(url: str, name: str) -> httpx.Client:
+def client_of(url: str, name: str) -> httpx2.Client:
     """Somebody logged in at the server `url`."""
-    answer = httpx.post(f"{url}/api/v1/login", json={"name": name, "password": PASSWORD}).raise_for_status()
-    return httpx.Client(
+    answer = httpx2.post(f"{url}/api/v1/login", json={"name": name, "password": PASSWORD}).raise_for_status()
+    return httpx2.Client(
         base_url=url, timeout=30, headers={"Authorization": f"Bearer {answer.json()['token']}"}
     )
 
@@ -52,7 +52,7 @@ def test_a_partial_delivery_is_in_the_tiles_of_every_process_and_page(
     z, x, y = tile_at(town.lon, town.lat, 16)
     address = f"/tiles/building/{z}/{x}/{y}.mvt"
     for url in (town.url, other):
-        assert NAME not in names_in(httpx.get(url + address).content)
+        assert NAME not in names_in(httpx2.get(url + address).content)
     visitor = visit()
     page = visitor.open_at_building(16.3)
     with (
@@ -64,9 +64,9 @@ def test_a_partial_delivery_is_in_the_tiles_of_every_process_and_page(
         version = aside.submit(asyncio.run, rename(town, NAME)).result()
     for url in (town.url, other):
         # Whoever heard of the version names it, and is never answered with an older tile.
-        told = httpx.get(f"{url}/tiles/building.json").json()["tiles"][0]
+        told = httpx2.get(f"{url}/tiles/building.json").json()["tiles"][0]
         assert f"?v={version}-" in told
-        assert NAME in names_in(httpx.get(f"{url}{address}?{told.partition('?')[2]}").content)
+        assert NAME in names_in(httpx2.get(f"{url}{address}?{told.partition('?')[2]}").content)
 
 
 def test_a_reading_and_an_event_of_another_process_reach_the_open_page(
@@ -78,7 +78,7 @@ def test_a_reading_and_an_event_of_another_process_reach_the_open_page(
     page.get_by_role("button", name="事件").click()
     expect(page.get_by_text("实时事件已连接").first).to_be_attached()
     station = next(
-        s for s in httpx.get(f"{other}/api/v1/stations/latest").json()["stations"] if s["kind"] == "air"
+        s for s in httpx2.get(f"{other}/api/v1/stations/latest").json()["stations"] if s["kind"] == "air"
     )
 
     def has_reading(got: Response) -> bool:
