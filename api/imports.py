@@ -200,7 +200,9 @@ async def list_imports(
 @router.get("/imports/{import_id}", response_model=ImportDocument)
 async def get_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
     """One import: its state, how far it is, its report, and what publishing it would do (publishers)."""
-    return Json(import_document(await import_runs.get_run(context.database, import_id, viewer)))
+    run = await import_runs.get_run(context.database, import_id, viewer)
+    await _know_what_it_published(context, run)
+    return Json(import_document(run))
 
 
 @router.get(
@@ -344,6 +346,7 @@ async def _queue_again(
 async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscription) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_S
+    await _know_what_it_published(context, run)
     yield _message(run)
     while run.is_open and loop.time() < end:
         try:
@@ -353,7 +356,17 @@ async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscripti
             continue
         if isinstance(notice, Missed) or (notice.subject == str(run.id) and notice.number > run.revision):
             run = await import_runs.get_run(context.database, run.id, viewer)
+            await _know_what_it_published(context, run)
             yield _message(run)
+
+
+async def _know_what_it_published(context: Context, run: Run) -> None:
+    """Whoever is told that a version stands finds it here: notices of imports may overtake others."""
+    for layer_id, version in run.report.get("versions", {}).items():
+        known = context.catalogue.known(layer_id)
+        if known is None or known.version < version:
+            await context.catalogue.refresh()
+            return
 
 
 def _message(run: Run) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.documents import (
@@ -39,8 +40,10 @@ SECOND = HEAD + "a,甲二,116.5,31.7\nc,丙,116.7,31.7\n"
 class Desk:
     """A publisher at work: a client of the service, the worker's database and folder."""
 
-    def __init__(self, client: httpx2.AsyncClient, database: Database, folder: Path, city: City) -> None:
-        self.client, self.database, self.folder, self.city = client, database, folder, city
+    def __init__(
+        self, app: FastAPI, client: httpx2.AsyncClient, database: Database, folder: Path, city: City
+    ):
+        self.app, self.client, self.database, self.folder, self.city = app, client, database, folder, city
         self.headers = city.headers("publisher")
 
     async def send(self, content: str, name: str = "t.csv") -> str:
@@ -93,7 +96,7 @@ async def desk_of(city: City, folder: Path) -> AsyncIterator[Desk]:
         client_of(app) as client,
         Database(city.url) as database,
     ):
-        yield Desk(client, database, folder, city)
+        yield Desk(app, client, database, folder, city)
 
 
 @pytest.fixture
@@ -134,6 +137,18 @@ async def test_pages_of_the_difference_follow_one_another(desk: Desk) -> None:
         if after is None:
             break
     assert keys == [f"k{n}" for n in range(5)]
+
+
+async def test_who_is_told_of_a_publication_finds_the_version_in_every_service(desk: Desk) -> None:
+    await desk.publish(await desk.staged(FIRST))
+    async with desk_of(desk.city, desk.folder) as deaf:
+        deaf.app.state.context.catalogue._follower.cancel()  # as if the notice of the layer came late
+        run = await desk.staged(SECOND)
+        assert (await deaf.get(run["id"]))["state"] == "staged"
+        await desk.publish(run)
+        assert (await deaf.get(run["id"]))["versions"] == {"t": 2}
+        layers = (await deaf.client.get("/api/v1/layers", headers=deaf.headers)).json()["layers"]
+        assert {layer["id"]: layer["version"] for layer in layers}["t"] == 2
 
 
 async def test_two_publishers_at_once_cannot_lose_each_others_work(desk: Desk) -> None:

@@ -176,8 +176,7 @@ def test_a_doubt_is_decided_on_the_map_and_a_reload_loses_nothing(visit: Visitor
     looked = page.locator(".step-look")
     expect(looked.locator(".trouble.stops")).to_contain_text("颠倒")
     expect(looked).to_contain_text("未能确定")
-    address = page.url
-    assert "import=" in address
+    expect(page).to_have_url(re.compile("import="))
     page.reload()
     expect(looked.locator(".trouble.stops")).to_contain_text("颠倒", timeout=WORKED_WITHIN_MS)
     option = looked.locator("#import-crs option").filter(has_text="坐标轴互换").first

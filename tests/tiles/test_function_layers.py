@@ -138,6 +138,8 @@ async def test_each_set_of_arguments_is_kept_apart_and_never_on_disk(
         server = TileServer(database, catalogue)
         square = mercator_square(HERE)
         await server.drawn(high, square)
+        if server.kept(high, square) is None:  # its 30 seconds ended meanwhile: others have just begun
+            await server.drawn(high, square)
         assert server.kept(high, square) is not None
         assert server.kept(called(open_to_all, [("least_floors", "2")]), square) is None
         assert server.kept(open_to_all, square) is None
