@@ -49,6 +49,7 @@ from api import (
     style_parts,
     styles,
     tilejson,
+    timeline,
     uploads,
 )
 from api.context import Context
@@ -88,6 +89,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     layers.router,
     registered_layers.router,
     compare.router,
+    timeline.router,
     changes.router,
     uploads.router,
     imports.router,
@@ -114,6 +116,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 ASK_FOR_ROWS = (
     layers.router,
     compare.router,
+    timeline.router,
     identify.router,
     search.router,
     locate.router,

@@ -14,6 +14,7 @@ from api.raster_documents import RasterFileDocument, StagedRasterDocument
 from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerKind, LayerStatus, Sensitivity
 from layers.staged_rows import ChangeKind
+from layers.timeline import HistoryKind
 
 
 class Document(BaseModel):
@@ -116,6 +117,33 @@ class VersionDocument(Document):
 
 class VersionsDocument(Document):
     versions: list[VersionDocument]
+
+
+class HistoryDocument(Document):
+    layer: str
+    history: HistoryKind
+    """`versions`: of its rows; `pictures`: by their date; `none`: it can be shown as it is now only."""
+    since: datetime | None
+    """The first moment it can be shown at; None where there is none."""
+    states: int
+
+
+class MomentDocument(Document):
+    at: datetime
+    layer: str
+    version: int
+    taken: str | None
+    """Of a picture: its date as it was said, a year, a month or a day."""
+    added: int | None
+    changed: int | None
+    removed: int | None
+
+
+class TimelineDocument(Document):
+    layers: list[HistoryDocument]
+    moments: list[MomentDocument]
+    left_out: int
+    """Older moments that `limit` kept back: ask again with the oldest one's time as `end`."""
 
 
 class SquaresDocument(Document):

@@ -86,6 +86,7 @@ GIVES_NO_ROWS = {
     "GET /api/v1/layers/{layer_id}",
     "GET /api/v1/layers/{layer_id}/versions",
     "GET /api/v1/layers/{layer_id}/squares",
+    "GET /api/v1/moments",
     "GET /api/v1/themes",
     "POST /api/v1/layers/{layer_id}/rollback",
     "POST /api/v1/layers/{layer_id}/withdraw",
