@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from importers import geodatabase
 from importers.opening import SIDECARS
 from importers.options import ImportOptions
 from importers.planning import Delivery
@@ -124,7 +125,10 @@ def _found(told: Mapping[str, Any] | None) -> Found | None:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file and what may belong to it."""
+    """The file and what may belong to it; of a geodatabase, all its files."""
+    if path.is_dir():
+        yield from geodatabase.parts(path)
+        return
     own = [f"{path.stem}{suffix}" for suffix in SIDECARS]
     own += [f"{path.name}{end}" for end in ("", "-wal", "-journal")]
     wanted = {name.casefold() for name in own}

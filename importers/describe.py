@@ -103,8 +103,9 @@ def describe(source: Source, layer_id: str, title: str | None = None) -> Layer:
     fields = tuple(_fields(source, columns, types))
     by_column = dict(zip(source.schema.names, fields, strict=True))
     key = next((by_column[name].name for name in candidates), None)
-    named = next((by_column[c].name for n in NAME_COLUMNS for c in by_column if folded(c) == n), None)
-    said = title or _title(source)
+    called = {column: _called(source, column) for column in by_column}
+    named = next((by_column[c].name for n in NAME_COLUMNS for c in by_column if n in called[c]), None)
+    said = title or source.alias or _title(source)
     return Layer(
         id=layer_id,
         title=Text(said, said),
@@ -126,7 +127,20 @@ def _fields(source: Source, columns: dict[str, _Column], types: dict[str, FieldT
         kind = types[name]
         if kind == "text" and source.is_untyped and pa.types.is_string(source.schema.field(name).type):
             kind = columns[name].type(name)
-        yield Field(clean, Text(name, name), kind, aliases=() if clean == name else (name,))
+        title = source.titles.get(name, name)
+        codes = {code: Text(said, said) for code, said in source.codes.get(name, {}).items()}
+        yield Field(
+            clean,
+            Text(title, title),
+            kind,
+            codes=codes if codes and kind in ("text", "integer") else None,
+            aliases=() if clean == name else (name,),
+        )
+
+
+def _called(source: Source, column: str) -> tuple[str, str]:
+    """What a column is called, by its name and by its title, folded."""
+    return folded(column), folded(source.titles.get(column, column))
 
 
 def _declared(kind: pa.DataType) -> FieldType:
@@ -143,7 +157,7 @@ def _declared(kind: pa.DataType) -> FieldType:
 
 def _key_candidates(source: Source) -> list[str]:
     """Columns that may be the key, likeliest first; a file's own row numbers last."""
-    found = [name for key in KEY_NAMES for name in source.schema.names if folded(name) == key]
+    found = [name for key in KEY_NAMES for name in source.schema.names if key in _called(source, name)]
     found = [name for name in found if name != source.row_id]
     return list(dict.fromkeys([*found, *([source.row_id] if source.row_id else [])]))
 

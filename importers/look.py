@@ -21,6 +21,7 @@ from importers.local_systems import PREFIX, named_systems
 from importers.look_raster import look_at_raster, raster_json
 from importers.look_readings import Places, look_at_readings
 from importers.match import Matching, match, with_key
+from importers.names import folded
 from importers.opening import opened
 from importers.options import ImportOptions, Progress, Step
 from importers.picture import picture
@@ -332,7 +333,13 @@ class _Table:
 
     def _evidence(self, source: Source, layer: Layer, matching: Matching) -> dict[str, Text]:
         return {
-            pair.column: why_matched(pair.field, pair.column, self.options.columns, layer)
+            pair.column: why_matched(
+                pair.field,
+                pair.column,
+                self.options.columns,
+                layer,
+                title=source.titles.get(pair.column),
+            )
             for pair in matching.pairs
         }
 
@@ -399,7 +406,7 @@ class _Table:
         self.troubles.append({"rule": rule, "stops": True, "zh": zh, "en": en})
 
 
-def why_matched(field: Field, column: str, said: _Said, layer: Layer) -> Text:
+def why_matched(field: Field, column: str, said: _Said, layer: Layer, *, title: str | None = None) -> Text:
     """Why a column is taken for a field, in words."""
     if said.get(column) == field.name:
         return Text("由导入者指定", "said by the importer")
@@ -409,6 +416,8 @@ def why_matched(field: Field, column: str, said: _Said, layer: Layer) -> Text:
         return Text("与字段标题相同", "the field's title")
     if column in field.aliases:
         return Text("已知的别名", "a known other name")
+    if title is not None and folded(title) in {folded(n) for n in (field.title.zh, *field.aliases)}:
+        return Text(f"文件中的字段别名“{title}”", f"the file calls it {title!r}")
     if field.name == layer.key:
         return Text("像标识列", "looks like the key")
     return Text("名称相近", "a name like the field's")

@@ -49,28 +49,37 @@ def match(source: Source, layer: Layer, said: Mapping[str, str] | None = None) -
     """The columns of `source` that are fields of `layer`, by what a person `said`, then by name.
 
     A column is a field if it has the field's name, a title or an alias, case, width, separators and a unit
-    in brackets aside; names cut by dBASE match what they were cut from. Each column and field is taken once.
+    in brackets aside; names cut by dBASE match what they were cut from, and a column is also what its file
+    calls it for people (`Source.titles`). Each column and field is taken once.
     Raises `BadTable` if `said` names a column or a field that is not there.
     """
-    columns = [name for name in source.schema.names if name != source.row_id]
+    columns = [name for name in source.schema.names if name != source.row_id or _is_key(name, layer)]
     taken = _said(source, layer, said or {})
     dropped = {column for column, name in (said or {}).items() if name == ""}
     left = [c for c in columns if c not in taken.values() and c not in dropped]
     exactly = {column: column for column in left}
     loosely = {folded(column): column for column in reversed(left)}
+    titled = {folded(source.titles[column]): column for column in reversed(left) if column in source.titles}
     for find in (
         exactly.get,
         lambda name: loosely.get(folded(name)),
+        lambda name: titled.get(folded(name)),
         lambda name: _uncut(source, name, left),
     ):
         _take(layer, find, taken)
     pairs = tuple(
-        Pair(field, taken[field.name], _header_factor(taken[field.name], field))
+        Pair(field, taken[field.name], _header_factor(source, taken[field.name], field))
         for field in layer.fields
         if field.name in taken
     )
     used = set(taken.values())
     return Matching(pairs, tuple(c for c in columns if c not in used))
+
+
+def _is_key(row_id: str, layer: Layer) -> bool:
+    """True where a file's own row numbers are what a layer made from such a file tells its rows by."""
+    key = None if layer.known else layer.field(layer.key or "")
+    return key is not None and row_id in (key.name, *key.aliases)
 
 
 def with_key(matching: Matching, layer: Layer) -> Matching:
@@ -174,9 +183,10 @@ def _uncut(source: Source, name: str, columns: Sequence[str]) -> str | None:
     return next((column for column in columns if is_cut(column, name)), None)
 
 
-def _header_factor(column: str, field: Field) -> float:
+def _header_factor(source: Source, column: str, field: Field) -> float:
     """What a unit in the column's title asks for; 1 if there is none or it is no unit of the field's kind."""
-    return factor(unit_in(column), field.unit) or 1.0
+    unit = unit_in(column) or unit_in(source.titles.get(column, ""))
+    return factor(unit, field.unit) or 1.0
 
 
 def _coded(array: pa.Array, field: Field, mended: list[Mended]) -> pa.Array:

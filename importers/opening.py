@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from importers import geodatabase
 from importers.archive import PACKED, unpacked
 from importers.errors import BadFile, EmptyFile, MissingPart, NotWhatItSays, UnknownKind
 from importers.json_text import json_kind
@@ -48,7 +50,7 @@ def _sheet(path: Path, file: str, options: ImportOptions) -> list[Source]:
 
 
 READERS: dict[str, Reader] = {
-    **dict.fromkeys(DRIVERS, vector_sources),
+    **{suffix: vector_sources for suffix in DRIVERS if suffix != geodatabase.SUFFIX},
     **dict.fromkeys((".csv", ".tsv", ".txt"), _delimited),
     **dict.fromkeys((".xlsx", ".xlsm"), _sheet),
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
@@ -57,14 +59,15 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
     **dict.fromkeys(RASTER_SUFFIXES, _raster),
 }
-"""Which reader a suffix is for."""
+"""Which reader a suffix of a file is for; a geodatabase is a folder."""
 
 READABLE_ZH = (
-    "Shapefile、GeoPackage、GeoJSON、TopoJSON、FlatGeobuf、GeoParquet、KML、CSV、Excel（.xlsx）、"
-    "OpenStreetMap（.osm.pbf）、EPANET/SWMM（.inp）、CAD（.dxf）、GeoTIFF，可打成 .zip 或 .gz"
+    "Shapefile、GeoPackage、FileGDB（.gdb 文件夹）、GeoJSON、TopoJSON、FlatGeobuf、GeoParquet、KML、CSV、"
+    "Excel（.xlsx）、OpenStreetMap（.osm.pbf）、EPANET/SWMM（.inp）、CAD（.dxf）、GeoTIFF，可打成 .zip 或 .gz"
 )
 READABLE_EN = (
-    "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, GeoParquet, KML, CSV, Excel (.xlsx),"
+    "Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, GeoParquet, KML, file geodatabases (.gdb folders),"
+    " CSV, Excel (.xlsx),"
     " OpenStreetMap (.osm.pbf), EPANET and SWMM (.inp), CAD drawings (.dxf), GeoTIFF, also as .zip or .gz"
 )
 SIDECARS = frozenset(
@@ -88,7 +91,10 @@ _OTHER_KINDS = {
     ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
     ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
     ".dwg": ("AutoCAD 图形（.dwg），请另存为 DXF", "an AutoCAD drawing (.dwg); save it as DXF"),
-    ".gdb": ("文件地理数据库（.gdb），请导出为 GeoPackage", "a file geodatabase; export it as GeoPackage"),
+    ".gdb": (
+        "叫 .gdb 的文件而不是文件夹；文件地理数据库是文件夹，请整个打成 .zip",
+        "a file called .gdb; a file geodatabase is a folder: pack it whole as .zip",
+    ),
     ".mdb": ("Access 数据库（.mdb），请导出为 Excel 或 GeoPackage", "an Access database; export its tables"),
 }
 _HTML = (b"<!doctype html", b"<html")
@@ -100,8 +106,8 @@ def opened(
 ) -> Iterator[list[Source]]:
     """The sources in `paths`; what was unpacked for them is removed at the end.
 
-    A folder stands for the files in it, also in folders below; files of no known kind in it go to
-    `passed_over`. Raises a `BadFile` for the first file that cannot be read.
+    A folder stands for the files in it, also in folders below, unless it is a geodatabase; files of no known
+    kind in it go to `passed_over`. Raises a `BadFile` for the first file that cannot be read.
     """
     with ExitStack() as stack:
         sources: list[Source] = []
@@ -112,17 +118,27 @@ def opened(
                 )
             _check_not_empty(path, path.name)
             members = stack.enter_context(unpacked(path))
-            sources += _sources(members, options, path, beside, passed_over)
+            databases = {} if path.is_dir() else geodatabase.folders_among(members)
+            for folder, name in databases.items():
+                called = stack.enter_context(_called_so(folder, path))
+                sources += _read_folder(called, name, options)
+            if databases:
+                members = _others(members, databases, passed_over)
+            if members:
+                sources += _sources(members, options, path, beside, passed_over)
         yield sources
 
 
 def _expanded(paths: Sequence[Path], passed_over: Callable[[Path], None]) -> Iterator[tuple[Path, bool]]:
     """Files to open; True for those that were only found in a folder."""
     for path in paths:
-        if not path.is_dir() or path.suffix.lower() == ".gdb":
+        if not path.is_dir() or geodatabase.is_geodatabase(path):
             yield path, False
             continue
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        databases = {f for f in path.rglob("*") if geodatabase.is_geodatabase(f)}
+        for folder in sorted(databases):
+            yield folder, True
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and p.parent not in databases):
             if any(part.startswith(".") for part in file.relative_to(path).parts) or is_sidecar(file):
                 continue
             if file.suffix.lower() in (*READERS, *PACKED) and not _is_beside(file):
@@ -165,6 +181,8 @@ def _sources(
     passed_over: Callable[[Path], None],
 ) -> list[Source]:
     """The sources of one file, or of the files in one archive."""
+    if path.is_dir():
+        return _read_folder(path, path.name, options)
     if len(members) == 1 and members[0][0] == path:
         return _read(path, path.name, options)
     wanted = [(p, name) for p, name in members if p.suffix.lower() in READERS and not _is_beside(p)]
@@ -179,6 +197,34 @@ def _sources(
         _check_not_empty(member, name)
         found += _read(member, name, options)
     return found
+
+
+def _others(
+    members: list[tuple[Path, str]], databases: Container[Path], passed_over: Callable[[Path], None]
+) -> list[tuple[Path, str]]:
+    """What can be read among the files that were packed together with geodatabases."""
+    others = [(p, name) for p, name in members if p.parent not in databases and not is_sidecar(p)]
+    read = [(p, name) for p, name in others if p.suffix.lower() in READERS and not _is_beside(p)]
+    for path, _ in others:
+        if all(path != p for p, _ in read):
+            passed_over(path)
+    return read
+
+
+@contextmanager
+def _called_so(folder: Path, path: Path) -> Iterator[Path]:
+    """The geodatabase `folder` under a name that ends in .gdb, by which GDAL knows it."""
+    if folder.suffix.lower() == geodatabase.SUFFIX:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="onemap-import-") as beside:
+        link = Path(beside) / f"{path.name.split('.')[0]}{geodatabase.SUFFIX}"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link
+
+
+def _read_folder(folder: Path, file: str, options: ImportOptions) -> list[Source]:
+    return vector_sources(folder, file, options.of_file(file))
 
 
 def _read(path: Path, file: str, options: ImportOptions) -> list[Source]:

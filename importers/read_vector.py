@@ -1,6 +1,7 @@
-"""Vector files by GDAL: Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML. The only door to pyogrio.
+"""Vector files by GDAL: Shapefile, GeoPackage, GeoJSON, TopoJSON, FlatGeobuf, KML, file geodatabases.
 
-Rows come as Arrow batches with WKB, decoded by shapely in bulk; what GDAL warned of is kept as notes.
+The only door to pyogrio. Rows come as Arrow batches with WKB, decoded by shapely in bulk; what GDAL warned of
+is kept as notes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from gis.crs import CRS, describe, read_crs
 from gis.errors import UnknownCrs
 from gis.plain_wkb import plain_shapes
+from importers import geodatabase
 from importers.arrow import decoded, decoded_array, plain
 from importers.encoding import is_valid, said_encoding
 from importers.errors import (
@@ -33,11 +36,13 @@ from importers.errors import (
     Unreadable,
     UnsafeFile,
 )
-from importers.header import check_names, unseen_characters, visible
+from importers.geodatabase import Contents, codes_of, passed_over
+from importers.geopackage import code_lists
+from importers.header import MAX_NAME, check_names, unseen_characters, visible
 from importers.json_text import json_kind
 from importers.options import ImportOptions
 from importers.shapefile import Parts, check_whole, dbf_encoding, deleted_rows, parts, text_blocks
-from importers.shapes_read import CURVED, UNREAD, Read, from_wkb
+from importers.shapes_read import Read, from_wkb, why_unread
 from importers.source import Chunk, Found, Note, Plain, Source, Trouble
 
 DRIVERS: dict[str, tuple[str, ...]] = {
@@ -48,6 +53,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {
     ".topojson": ("TopoJSON", "GeoJSON"),
     ".fgb": ("FlatGeobuf",),
     ".kml": ("LIBKML", "KML"),
+    geodatabase.SUFFIX: ("OpenFileGDB",),
 }
 """Suffixes read here, and the GDAL drivers that may answer for them."""
 
@@ -84,11 +90,13 @@ def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source
     if suffix in _JSON and json_kind(path, file) == "GeoJSON" and options.table is None:
         return [_layer(path, file, None, suffix)]  # always one layer; each opening parses the whole file
     with _heard(file):
-        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        listed = [(str(name), kind is not None) for name, kind in pyogrio.list_layers(path)]
+    layers = [name for name, has_shapes in listed if has_shapes]
     if not layers:
         raise EmptyFile(
             file, "里面没有空间图层", "there is no spatial layer in it", found="0 layers", expected="a layer"
         )
+    contents = _contents(path, file, suffix)
     if options.table is not None:
         if options.table not in layers:
             raise BadTable(
@@ -98,12 +106,39 @@ def vector_sources(path: Path, file: str, options: ImportOptions) -> list[Source
                 found=", ".join(layers),
                 expected=options.table,
             )
-        layers = [options.table]
-    return [_layer(path, file, name, suffix) for name in layers]
+        return [_layer(path, file, options.table, suffix, contents)]
+    sources = [_layer(path, file, name, suffix, contents) for name in layers]
+    return _with_rows(sources, contents, [name for name, has_shapes in listed if not has_shapes])
+
+
+def _with_rows(sources: list[Source], contents: Contents, tables: list[str]) -> list[Source]:
+    """The layers that hold rows, the first with notes of what is passed over; all if none does."""
+    kept = [source for source in sources if source.count != 0] or sources
+    empty = [source.name for source in sources if all(source is not one for one in kept)]
+    notes = passed_over(contents, tables, empty)
+    return [replace(kept[0], notes=(*kept[0].notes, *notes)), *kept[1:]]
+
+
+def _contents(path: Path, file: str, suffix: str) -> Contents:
+    """What a database of layers says of itself beside its rows; nothing where it does not."""
+    if suffix == ".gpkg":
+        return Contents(code_lists(path), {}, {}, {})
+    if suffix != geodatabase.SUFFIX:
+        return geodatabase.NOTHING
+    try:
+        with _heard(file):
+            _, rows = pyogrio.read_arrow(path, layer="GDB_Items", columns=["Name", "Definition"])
+    except Unreadable:  # before ArcGIS 10 it was called otherwise
+        return geodatabase.NOTHING
+    told = zip(rows["Name"].to_pylist(), rows["Definition"].to_pylist(), strict=True)
+    return geodatabase.read_items([geodatabase.Item(name or "", words or "") for name, words in told])
 
 
 def _check_kind(path: Path, file: str, suffix: str) -> None:
     """Raises `NotWhatItSays` for what only is called so, `UnsafeFile` for XML that declares entities."""
+    if suffix == geodatabase.SUFFIX:
+        geodatabase.check_whole(path, file)
+        return
     with path.open("rb") as content:
         head = content.read(_HEAD)
     magic = _MAGIC.get(suffix, b"")
@@ -125,7 +160,9 @@ def _check_kind(path: Path, file: str, suffix: str) -> None:
         )
 
 
-def _layer(path: Path, file: str, name: str | None, suffix: str) -> Source:
+def _layer(
+    path: Path, file: str, name: str | None, suffix: str, contents: Contents = geodatabase.NOTHING
+) -> Source:
     info, schema, meta = _opened(path, file, name, None)
     name = str(info["layer_name"])
     if info["driver"] not in DRIVERS[suffix]:
@@ -143,7 +180,19 @@ def _layer(path: Path, file: str, name: str | None, suffix: str) -> Source:
         zh = f"文件用 crs 成员声明 {describe(crs)}（RFC 7946 已取消该成员），按声明读取"
         en = f"a crs member, which RFC 7946 took away, says {describe(crs)}; read so"
         notes = (Note("crs.member", zh, en),)
-    return _source(path, file, name, info, schema, text, crs, crs_found, notes)
+    if name in contents.drawn:
+        notes = (*notes, geodatabase.drawn_note(contents, name))
+    source = _source(path, file, name, info, schema, text, crs, crs_found, notes)
+    domains = {column.name: _said(column, "domain_name") for column in schema}
+    whole = [column.name for column in schema if pa.types.is_integer(column.type)]
+    codes, left_out = codes_of(contents, name, domains, whole)
+    alias = (info["layer_metadata"] or {}).get("ALIAS_NAME")
+    return replace(source, alias=alias or None, codes=codes, notes=(*source.notes, *left_out))
+
+
+def _said(column: pa.Field, what: str) -> str | None:
+    """What GDAL says of a column beside its name and type."""
+    return (column.metadata or {}).get(f"GDAL:OGR:{what}".encode(), b"").decode("utf-8", "replace") or None
 
 
 def _shapefile(path: Path, file: str, options: ImportOptions) -> Source:
@@ -210,6 +259,11 @@ def _source(
         cut_names=cut_names,
         row_id=row_id,
         notes=notes,
+        titles={
+            column.name: visible(title)[:MAX_NAME]
+            for column in schema
+            if (title := _said(column, "alternative_name")) and title != column.name
+        },
     )
 
 
@@ -226,7 +280,7 @@ def _opened(
             check_names([f.name for f in columns], file)
             names = _names([f.name for f in columns], by_hand)
             kept = [
-                pa.field(name, plain(pa.array([], f.type)).type)
+                pa.field(name, plain(_bare(pa.array([], f.type))).type, metadata=f.metadata)
                 for name, f in zip(names, columns, strict=True)
             ]
     if info["geometry_type"] is None:
@@ -286,15 +340,19 @@ def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None
     in_arrays, (shapes, unread, curved) = _shapes(batch.column(geometry))
     broken = unread | curved
     troubles = tuple(
-        Trouble(int(number), "geometry.unreadable", *(CURVED if is_curve else UNREAD))
-        for number, is_curve in zip(numbers[broken], curved[broken], strict=True)
+        Trouble(
+            int(numbers[at]),
+            "geometry.unreadable",
+            *why_unread(batch.column(geometry)[int(at)].as_py(), is_curve=bool(curved[at])),
+        )
+        for at in np.flatnonzero(broken)
     )
     columns: dict[str, pa.Array] = {}
     cut = 0
     arrays = [array for n, array in zip(batch.schema.names, batch.columns, strict=True) if n != geometry]
     names = _names([n for n in batch.schema.names if n != geometry], by_hand)
     for name, array in zip(names, arrays, strict=True):
-        values = plain(array)
+        values = plain(_bare(array))
         if by_hand is not None:
             values, broken_texts = decoded_array(values, by_hand)
             cut += broken_texts
@@ -307,6 +365,14 @@ def _chunk(batch: pa.RecordBatch, geometry: str, first: int, by_hand: str | None
         columns = {name: array.filter(pa.array(keep)) for name, array in columns.items()}
         in_arrays = in_arrays and in_arrays._replace(rows=in_arrays.rows[keep])
     return Chunk(numbers[keep], columns, shapes[keep], troubles, tuple(notes), in_arrays)
+
+
+def _bare(array: pa.Array) -> pa.Array:
+    """The codes of a column with a coded domain, which GDAL gives as places in a list of their titles.
+
+    Values that the domain does not list are places beyond that list, at which nobody may look.
+    """
+    return array.indices if pa.types.is_dictionary(array.type) else array
 
 
 def _shapes(wkb: pa.Array) -> tuple[Plain | None, Read]:

@@ -125,7 +125,7 @@ def _score(source: Source, layer: Layer, names: Sequence[str], said: Mapping[str
 
 def _texts_in_names(source: Source) -> list[str]:
     """What the file and its table are called, the way words are looked for in it."""
-    return [Path(source.file).name.lower(), source.name.lower()]
+    return [Path(source.file).name.lower(), source.name.lower(), (source.alias or "").lower()]
 
 
 def _word(layer: Layer, names: Sequence[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import shapely
@@ -14,10 +14,20 @@ from importers.source import Geometries
 from layers.model import Text
 
 CURVED = Text("是曲线（圆弧），请转为折线后再导入", "a curve (arcs); turn it into straight pieces first")
+BODY = Text(
+    "是三维体（multipatch、TIN 或多面体），请先转为平面轮廓（ArcGIS：Multipatch Footprint）",
+    "a body in space (multipatch, TIN, polyhedral surface); make its footprint first",
+)
 UNREAD = Text(
     "图形无法解析（点数不足、环未闭合或已损坏）",
     "the geometry cannot be read (too few points, a ring not closed, or damaged)",
 )
+
+
+_BODIES = (15, 16, 17)
+"""PolyhedralSurface, TIN and Triangle (OGC 06-103r4, table 7), which GEOS does not know."""
+_NO_FLAGS = 0x1FFFFFFF
+"""Without the bits by which older writers of WKB mark heights and measures; ISO adds thousands."""
 
 
 class Read(NamedTuple):
@@ -29,6 +39,15 @@ class Read(NamedTuple):
     shapes: Geometries
     unread: Mask
     curved: Mask
+
+
+def why_unread(wkb: bytes, *, is_curve: bool) -> Text:
+    """Why nothing was made of a shape."""
+    if is_curve:
+        return CURVED
+    order: Literal["little", "big"] = "little" if wkb[:1] == b"\1" else "big"
+    kind = (int.from_bytes(wkb[1:5], order) & _NO_FLAGS) % 1000
+    return BODY if kind in _BODIES else UNREAD
 
 
 def from_wkb(given: NDArray[np.object_]) -> Read:

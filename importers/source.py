@@ -160,6 +160,12 @@ class Source:
     """The known layer its rows are for, where the reader knows (a combined pipe table taken apart)."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Column → field, where the reader knows it."""
+    alias: str | None = None
+    """What people call the table, where the file says more than its name (a geodatabase's alias)."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Column → what people call it, where the file says so."""
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Column → code → its title, where the file lists them (coded domains, subtypes)."""
     pixels: Pixels | None = None
     """Of a raster, whose one row is its outline."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from api.app import create_app
 from api.settings import ApiSettings
+from importers import geodatabase
 from importers.check.rules_page import rules_page
 from importers.opening import READERS
 from onemap.settings import Settings
@@ -28,7 +29,7 @@ def test_every_kind_of_file_that_is_read_is_documented_and_no_other() -> None:
     table = (ROOT / "docs/reference/formats.md").read_text().split("\n\n")[2]
     cells = [row.split("|")[2] for row in table.splitlines()[2:]]
     documented = {"." + suffix for cell in cells for suffix in re.findall(r"`[\w.]*\.(\w+)`", cell)}
-    assert documented == set(READERS)
+    assert documented == {*READERS, geodatabase.SUFFIX}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -32,6 +32,7 @@ from layers.db import Database
 from tests.api.city import JINAN, YUAN
 from tests.api.conftest import City, client_of
 
+GEODATABASE = Path(__file__).parents[1] / "importers" / "files" / "geodatabase.zip"
 HEAD = "id,name,lon,lat\n"
 FIRST = HEAD + "a,甲,116.5,31.7\nb,乙,116.6,31.7\n"
 SECOND = HEAD + "a,甲二,116.5,31.7\nc,丙,116.7,31.7\n"
@@ -46,8 +47,8 @@ class Desk:
         self.app, self.client, self.database, self.folder, self.city = app, client, database, folder, city
         self.headers = city.headers("publisher")
 
-    async def send(self, content: str, name: str = "t.csv") -> str:
-        whole = content.encode()
+    async def send(self, content: str | bytes, name: str = "t.csv") -> str:
+        whole = content.encode() if isinstance(content, str) else content
         begun = await self.post("/api/v1/uploads", {"name": name, "size": len(whole)})
         assert begun.status_code == 201, begun.text
         address = f"/api/v1/uploads/{begun.json()['id']}"
@@ -125,6 +126,31 @@ async def test_a_file_is_sent_read_looked_at_and_published(desk: Desk) -> None:
     items = await desk.client.get("/ogc/collections/t/items", headers=desk.headers)
     assert {feature["id"] for feature in items.json()["features"]} == {"a", "c"}
     assert (await desk.publish(second)).status_code == 409
+
+
+async def test_a_zipped_geodatabase_is_looked_at_and_published_table_by_table(desk: Desk) -> None:
+    upload = await desk.send(GEODATABASE.read_bytes(), "普查库（二期）.zip")
+    asked = await desk.post("/api/v1/imports", {"uploads": [upload], "look_first": True})
+    run = asked.json()["id"]
+    await read_run(desk.database, desk.folder, uuid.UUID(run))
+    look = (await desk.client.get(f"/api/v1/imports/{run}/look", headers=desk.headers)).json()
+    LookDocument.model_validate(look)
+    tables = {table["table"]: table for table in look["tables"]}
+    covers = tables["普查库（二期）.zip/普查库.gdb [JG_2]"]
+    assert covers["layer"]["title"]["zh"] == "井盖（二期）"
+    assert {f["name"]: f["title"]["zh"] for f in covers["fields"]}["LB"] == "类别"
+    assert any("巡查记录" in note["zh"] for note in covers["notes"])
+    left_out = {name: {"skip": True} for name in tables if "地块" not in name and "JG_2" not in name}
+    await desk.post(f"/api/v1/imports/{run}/read", {"options": {"tables": left_out}})
+    await read_run(desk.database, desk.folder, uuid.UUID(run))
+    staged = await desk.get(run)
+    assert sorted(one["title"]["zh"] for one in staged["layers"]) == ["井盖（二期）", "用地地块"]
+    versions = (await desk.publish(staged)).json()["versions"]
+    assert set(versions.values()) == {1}
+    [covers_id] = [one["layer"] for one in staged["layers"] if one["title"]["zh"] == "井盖（二期）"]
+    told = (await desk.client.get(f"/api/v1/layers/{covers_id}", headers=desk.headers)).json()
+    codes = {field["name"]: field["codes"] for field in told["fields"]}
+    assert {code: title["zh"] for code, title in codes["ZT"].items()} == {"A": "完好", "B": "破损"}
 
 
 async def test_pages_of_the_difference_follow_one_another(desk: Desk) -> None:

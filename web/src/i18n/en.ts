@@ -224,7 +224,7 @@ export const en: Messages = {
   importExpected: 'Expected',
   importDrop: 'Drop files here',
   importChoose: 'Choose files',
-  importKinds: 'Shapefile (.shp, .shx, .dbf, .prj together, or as .zip), GeoPackage, GeoJSON, FlatGeobuf, KML, DXF, CSV, Excel, GeoTIFF and more, tables of readings too; encoding and coordinate system are recognised',
+  importKinds: 'Shapefile (.shp, .shx, .dbf, .prj together, or as .zip), GeoPackage, FileGDB (the whole .gdb folder as .zip), GeoJSON, FlatGeobuf, KML, DXF, CSV, Excel, GeoTIFF and more, tables of readings too; encoding and coordinate system are recognised',
   importRecent: 'Recent imports',
   importSending: 'Sending…',
   importBroken: 'Connection lost; goes on by itself…',
