@@ -37,6 +37,8 @@ class ApiSettings:
     """Folder of tile archives that anybody may read; None: none are served."""
     rasters: Path | None = None
     """Folder of the files of raster layers; None: there are none."""
+    sync_folder: Path | None = None
+    """Folder from which syncs may take files, the worker's too; None: none may."""
     matrix_sets: MatrixSets = BUILT_IN
     """The tile matrix sets in which tiles are drawn."""
     client_seconds_a_minute: float | None = None

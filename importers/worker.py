@@ -22,6 +22,7 @@ from importers.look import look_at_files
 from importers.opening import is_sidecar
 from importers.options import ImportOptions, Step
 from importers.run import StagedImport, stage_files
+from importers.syncing import Places, keep_syncing
 from layers.brought import RasterPlace
 from layers.db import Database
 from layers.errors import BadData, BadRequest, Conflict, OneMapError, Unavailable
@@ -45,12 +46,16 @@ _log = logging.getLogger(__name__)
 
 
 async def work_on_imports(
-    db: Database, uploads: Path, systems: Path | None = None, rasters: Path | None = None
+    db: Database,
+    uploads: Path,
+    systems: Path | None = None,
+    rasters: Path | None = None,
+    sync_folder: Path | None = None,
 ) -> None:
-    """Reads queued runs until cancelled; `uploads` is the folder of what was sent.
+    """Reads queued runs and begins those of syncs, until cancelled; `uploads`: folder of what was sent.
 
     `systems`: the operator's file of city-local systems, read anew for each run. `rasters`: the folder of
-    the files of rasters; None: they are refused.
+    the files of rasters; None: they are refused. `sync_folder`: where syncs may take files from.
     """
     await revive(db, with_stages=True)
 
@@ -58,12 +63,15 @@ async def work_on_imports(
         await read_run(db, uploads, run_id, systems, rasters)
 
     tending = asyncio.create_task(_tend(db, uploads, rasters), name="tending")
+    places = Places(uploads, sync_folder, rasters)
+    syncing = asyncio.create_task(keep_syncing(db, places), name="syncing")
     try:
         await work(db, read)
     finally:
-        tending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await tending
+        for task in (tending, syncing):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def read_run(

@@ -187,6 +187,17 @@ def require_whole(viewer: Viewer, layer: Layer) -> None:
         )
 
 
+def require_own(viewer: Viewer, owner: str) -> None:
+    """Raises `NotAllowed` unless what is the account `owner`'s is the viewer's own (admins have all)."""
+    if viewer.has("admin") or (viewer.is_logged_in and viewer.name == owner):
+        return
+    raise NotAllowed(
+        f"它属于账户 {owner}，只有该账户或管理员可以更改",
+        f"it belongs to the account {owner!r}; only that account or an admin may change it",
+        owner=owner,
+    )
+
+
 def _districts(viewer: Viewer, layer: Layer) -> tuple[str, ...] | None:
     if not viewer.districts or viewer.has("admin"):
         return None

@@ -279,6 +279,16 @@ async def viewer_of(db: Database, secret: str) -> Viewer | None:
     return _viewer(_to_account(row))
 
 
+async def viewer_named(db: Database, name: str) -> Viewer:
+    """The viewer behind an account, to act on its behalf. Raises `NotFound` if it is closed."""
+    async with db.connect() as connection:
+        found = await connection.execute(select(schema.account).where(schema.account.c.name == name))
+        row = found.mappings().one_or_none()
+    if row is None or not row["is_active"]:
+        raise NotFound(f"账户“{name}”已停用或不存在", f"the account {name!r} is closed or gone", account=name)
+    return _viewer(_to_account(row))
+
+
 def _check_account(name: str, roles: Sequence[str], districts: Sequence[str]) -> None:
     if not _NAME.fullmatch(name):
         raise _bad("name", name, "账号名应为 1 至 64 个不含空白的字符", "1 to 64 characters without spaces")

@@ -88,6 +88,7 @@ class Run:
     attempts: int
     revision: int
     look_first: bool
+    sync: str | None
 
     @property
     def is_open(self) -> bool:
@@ -133,6 +134,23 @@ async def create_run(
     look_first: bool = False,
 ) -> Run:
     """Records files that wait to be read, or with `look_first` to be looked at."""
+    async with db.begin() as connection:
+        return await create_run_in(
+            connection, uploads, file_name=file_name, options=options, by=by, look_first=look_first
+        )
+
+
+async def create_run_in(
+    connection: AsyncConnection,
+    uploads: Sequence[uuid.UUID],
+    *,
+    file_name: str,
+    options: Mapping[str, Any],
+    by: str,
+    look_first: bool = False,
+    sync: str | None = None,
+) -> Run:
+    """As `create_run`, in the transaction of `connection`; `sync`: the name of what began it."""
     made = insert(_table).values(
         id=uuid.uuid4(),
         file_name=file_name,
@@ -142,10 +160,10 @@ async def create_run(
         options=dict(options),
         started_by=by,
         look_first=look_first,
+        sync=sync,
     )
-    async with db.begin() as connection:
-        row = (await connection.execute(made.returning(_table))).mappings().one()
-        await notify(connection, IMPORT_CHANNEL, row["id"], row["revision"])
+    row = (await connection.execute(made.returning(_table))).mappings().one()
+    await notify(connection, IMPORT_CHANNEL, row["id"], row["revision"])
     return _run(row)
 
 
@@ -299,6 +317,7 @@ def _run(row: RowMapping) -> Run:
         attempts=row["attempts"],
         revision=row["revision"],
         look_first=row["look_first"],
+        sync=row["sync"],
     )
 
 

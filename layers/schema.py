@@ -156,6 +156,7 @@ import_run = Table(
         server_default=text("false"),
         comment="the worker only looks at the files, and leaves the rest to a person",
     ),
+    Column("sync", Text, comment="name of the sync that began it; null: a person did"),
     Index(None, "started_at", "id"),
     Index(
         "ix_import_run_open",
@@ -201,6 +202,61 @@ import_workbook = Table(
     metadata,
     Column("run_id", UUID(as_uuid=True), ForeignKey(import_run.c.id, ondelete="CASCADE"), primary_key=True),
     Column("content", LargeBinary, nullable=False, comment="the report of the quality check, .xlsx"),
+)
+
+sync = Table(
+    "sync",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("kind", Text, nullable=False),
+    Column("source", JSONB, nullable=False, comment="where it comes from: layers.sync_source"),
+    Column("options", JSONB, nullable=False, server_default=text("'{}'"), comment="of each import"),
+    Column("timetable", Text, nullable=False, comment="as layers.timetable reads it"),
+    Column("policy", Text, nullable=False, server_default="publish"),
+    Column("most_removed", Double, comment="percent of the rows; null: any"),
+    Column("most_changed", Double, comment="percent of the rows; null: any"),
+    Column("owner", Text, nullable=False, comment="account on whose behalf it is done"),
+    Column(
+        "as_operator", Boolean, nullable=False, server_default=text("false"), comment="made by the operator"
+    ),
+    Column("is_paused", Boolean, nullable=False, server_default=text("false")),
+    Column("next_at", DateTime(timezone=True), nullable=False),
+    Column("asked_by", Text, comment="who wants a run now; null: nobody"),
+    Column(
+        "again", Boolean, nullable=False, server_default=text("false"), comment="read what is unchanged too"
+    ),
+    Column("failures", Integer, nullable=False, server_default="0", comment="in a row"),
+    Column("failing_since", DateTime(timezone=True)),
+    Column("seen", JSONB, nullable=False, server_default=text("'{}'"), comment="what was read last"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("kind IN ('files', 'table', 'refresh')", name="kind"),
+    CheckConstraint("policy IN ('publish', 'review')", name="policy"),
+    comment="imports that are begun by a timetable",
+)
+
+sync_run = Table(
+    "sync_run",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("sync", Text, ForeignKey(sync.c.name, ondelete="CASCADE"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("asked_by", Text, comment="null: the timetable"),
+    Column("worker", Integer, comment="the process that looks at the source: Database.process"),
+    Column("import_id", UUID(as_uuid=True), ForeignKey(import_run.c.id, ondelete="SET NULL")),
+    Column("read", JSONB, nullable=False, server_default=text("'{}'"), comment="what was read"),
+    Column("sentence", JSONB, nullable=False, server_default=text("'{}'"), comment="zh, en: why it ended so"),
+    Column("made", JSONB, nullable=False, server_default=text("'[]'"), comment="versions with their numbers"),
+    Index(None, "sync", "id"),
+    Index("uq_sync_run_running", "sync", unique=True, postgresql_where=text("state = 'running'")),
+    Index("ix_sync_run_open", "state", postgresql_where=text("state IN ('running', 'waiting')")),
+    CheckConstraint(
+        "state IN ('running', 'waiting', 'published', 'unchanged', 'refreshed', 'postponed', 'refused', "
+        "'failed', 'discarded')",
+        name="state",
+    ),
 )
 
 # ---------------------------------------------------------------- people

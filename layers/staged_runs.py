@@ -274,8 +274,16 @@ async def discard_run(db: Database, run_id: uuid.UUID) -> Run:
         run = await lock_run(connection, run_id)
         if run.state != "staged":
             raise wrong_state(run, "discarded")
-        await _drop(connection, run)
-        return await move(connection, run_id, "discarded", stages=[])
+        return await drop_stages(connection, run_id)
+
+
+async def drop_stages(connection: AsyncConnection, run_id: uuid.UUID) -> Run:
+    """As `discard_run`, in the transaction of `connection`; a run that has no stages stays as it is."""
+    run = await lock_run(connection, run_id)
+    if run.state != "staged":
+        return run
+    await _drop(connection, run)
+    return await move(connection, run_id, "discarded", stages=[])
 
 
 async def revive(db: Database, *, with_stages: bool = False) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import shutil
 import unicodedata
@@ -35,6 +36,7 @@ LEFT_FREE = 2**30
 KEPT = timedelta(days=7)
 """How long a file is kept that no open import needs."""
 MAX_NAME_BYTES = 200
+COPIED_AT_ONCE = 2**20
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the text behind them round, so that a suffix reads as another (Unicode UAX #9)."""
 _NO_LETTERS = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -162,6 +164,24 @@ async def sweep_uploads(db: Database, folder: Path) -> int:
     return len(names)
 
 
+async def keep_file(db: Database, folder: Path, name: str, source: Path, *, by: str) -> tuple[uuid.UUID, str]:
+    """Takes a file of this machine in as if it had been sent, under `name`; its number and SHA-256.
+
+    Its bytes are copied, so that it may be written to afterwards. Raises as `start_upload`.
+    """
+    size = (await asyncio.to_thread(source.stat)).st_size
+    upload = await start_upload(db, folder, name=name, size=size, by=by)
+    return upload.id, await asyncio.to_thread(_copied, source, folder / str(upload.id))
+
+
+async def remove_uploads(db: Database, folder: Path, upload_ids: Sequence[uuid.UUID]) -> None:
+    """Removes files that nobody needs any more; harmless for those that are gone."""
+    async with db.begin() as connection:
+        await connection.execute(delete(_table).where(_table.c.id.in_(upload_ids)))
+    for upload_id in upload_ids:
+        (folder / str(upload_id)).unlink(missing_ok=True)
+
+
 def checked_name(name: str) -> str:
     """`name` as a file may be called here; raises `BadRequest` for a path or what is no name."""
     plain = unicodedata.normalize("NFC", name).strip()
@@ -190,6 +210,16 @@ def _held(folder: Path, upload: Upload) -> Iterator[BinaryIO]:
                 upload=str(upload.id),
             ) from error
         yield file
+
+
+def _copied(source: Path, target: Path) -> str:
+    """Copies the bytes; their SHA-256."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("r+b") as writing:
+        while piece := reading.read(COPIED_AT_ONCE):
+            digest.update(piece)
+            writing.write(piece)
+    return digest.hexdigest()
 
 
 def _free_bytes(folder: Path) -> int:

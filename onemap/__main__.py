@@ -15,6 +15,7 @@ from onemap.collecting import loading
 from onemap.import_commands import check, import_
 from onemap.register_commands import add_register_commands
 from onemap.settings import Settings, read_settings, settings_of
+from onemap.sync_commands import sync_app
 from onemap.terminal import Bars, fail, out, say
 from onemap.tile_commands import tiles_app
 
@@ -37,6 +38,7 @@ app.add_typer(account_app, name="account")
 app.add_typer(rules_app, name="rules")
 app.add_typer(coordinates_app, name="coordinates")
 app.add_typer(tiles_app, name="tiles")
+app.add_typer(sync_app, name="sync")
 app.command("import")(import_)
 app.command("check")(check)
 

@@ -55,6 +55,8 @@ class Settings:
     """File of city-local coordinate systems; `local_systems.toml` in the home folder unless said."""
     matrix_sets: Path | None = None
     """Folder of tile matrix sets of your own (JSON); `matrix_sets` in the home folder unless said."""
+    sync_folder: Path | None = None
+    """Folder on this machine from which files are imported by a timetable; none are unless it is said."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
 
@@ -133,7 +135,13 @@ def settings_of(context: typer.Context) -> Settings:
 
 def _parsed(variable: str, text: str) -> object:
     match variable:
-        case "ONEMAP_HOME" | "ONEMAP_WEB_ROOT" | "ONEMAP_LOCAL_SYSTEMS" | "ONEMAP_MATRIX_SETS":
+        case (
+            "ONEMAP_HOME"
+            | "ONEMAP_WEB_ROOT"
+            | "ONEMAP_LOCAL_SYSTEMS"
+            | "ONEMAP_MATRIX_SETS"
+            | "ONEMAP_SYNC_FOLDER"
+        ):
             return Path(text).expanduser().absolute()
         case "ONEMAP_PORT":
             return _whole_number(variable, text, 1, 65_535)

@@ -48,7 +48,11 @@ async def _work(settings: Settings, url: str, parent: int | None) -> None:
             try:
                 async with Database(url) as database:
                     await work_on_imports(
-                        database, settings.uploads, settings.local_systems_file, settings.rasters
+                        database,
+                        settings.uploads,
+                        settings.local_systems_file,
+                        settings.rasters,
+                        settings.sync_folder,
                     )
             except OneMapError as error:
                 _log.warning("the worker pauses: %s", error.en)
