@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from api.app import create_app
 from api.documents import (
@@ -41,10 +40,8 @@ SECOND = HEAD + "a,甲二,116.5,31.7\nc,丙,116.7,31.7\n"
 class Desk:
     """A publisher at work: a client of the service, the worker's database and folder."""
 
-    def __init__(
-        self, app: FastAPI, client: httpx2.AsyncClient, database: Database, folder: Path, city: City
-    ):
-        self.app, self.client, self.database, self.folder, self.city = app, client, database, folder, city
+    def __init__(self, client: httpx2.AsyncClient, database: Database, folder: Path, city: City) -> None:
+        self.client, self.database, self.folder, self.city = client, database, folder, city
         self.headers = city.headers("publisher")
 
     async def send(self, content: str | bytes, name: str = "t.csv") -> str:
@@ -97,7 +94,7 @@ async def desk_of(city: City, folder: Path) -> AsyncIterator[Desk]:
         client_of(app) as client,
         Database(city.url) as database,
     ):
-        yield Desk(app, client, database, folder, city)
+        yield Desk(client, database, folder, city)
 
 
 @pytest.fixture
@@ -167,13 +164,15 @@ async def test_pages_of_the_difference_follow_one_another(desk: Desk) -> None:
 
 async def test_who_is_told_of_a_publication_finds_the_version_in_every_service(desk: Desk) -> None:
     await desk.publish(await desk.staged(FIRST))
-    async with desk_of(desk.city, desk.folder) as deaf:
-        deaf.app.state.context.catalogue._follower.cancel()  # as if the notice of the layer came late
+    deaf = create_app(ApiSettings(), desk.city.url)
+    async with deaf.router.lifespan_context(deaf), client_of(deaf) as client:
+        deaf.state.context.catalogue._follower.cancel()  # as if the notice of the layer came late
+        other = Desk(client, desk.database, desk.folder, desk.city)
         run = await desk.staged(SECOND)
-        assert (await deaf.get(run["id"]))["state"] == "staged"
+        assert (await other.get(run["id"]))["state"] == "staged"
         await desk.publish(run)
-        assert (await deaf.get(run["id"]))["versions"] == {"t": 2}
-        layers = (await deaf.client.get("/api/v1/layers", headers=deaf.headers)).json()["layers"]
+        assert (await other.get(run["id"]))["versions"] == {"t": 2}
+        layers = (await client.get("/api/v1/layers", headers=other.headers)).json()["layers"]
         assert {layer["id"]: layer["version"] for layer in layers}["t"] == 2
 
 
