@@ -84,6 +84,10 @@ class LayerDocument(Document):
     owner: str
     key: str | None
     name_field: str | None
+    class_field: str | None
+    """Whose values the clusters of far zooms tell, in `_count_…` and `_other` of a tile's features."""
+    classes: dict[str, TextDocument]
+    """These values and what they are called, the most frequent first."""
     time_field: str | None
     district_field: str | None
     published_at: datetime | None

@@ -17,6 +17,7 @@ from api.session import PublisherDep, ViewerDep
 from layers import publish
 from layers.access import Scope, Viewer, require_change, require_whole, scopes_for
 from layers.catalogue import versions
+from layers.classes import counted_class, titles_of_classes
 from layers.errors import NotFound
 from layers.function_arguments import expected
 from layers.model import LAYER_ID, Layer, Origin, Version
@@ -134,7 +135,7 @@ async def scopes_of(context: Context, viewer: Viewer, ids: str | None, as_of: As
 
 def layer_document(scope: Scope) -> Mapping[str, Any]:
     """A layer as it travels, with the fields the viewer may see."""
-    layer = scope.layer
+    layer, counted = scope.layer, counted_class(scope)
     return {
         "id": layer.id,
         "title": text(layer.title),
@@ -152,6 +153,8 @@ def layer_document(scope: Scope) -> Mapping[str, Any]:
         "owner": layer.owner,
         "key": layer.key,
         "name_field": layer.name_field,
+        "class_field": None if counted is None else counted.name,
+        "classes": {value: text(title) for value, title in titles_of_classes(scope).items()},
         "time_field": layer.time_field,
         "district_field": layer.district_field,
         "published_at": layer.published_at,

@@ -22,6 +22,7 @@ from api.session import ViewerDep
 from api.tile_selection import narrowed
 from gis.squares import MAX_LATITUDE
 from layers.access import Scope, Viewer
+from layers.classes import COUNT_OF, COUNT_OF_OTHERS, titles_of_classes
 from layers.errors import BadRequest
 from layers.function_arguments import read_given
 from layers.model import BoundingBox, Field, Layer, RasterFile, Text
@@ -35,6 +36,7 @@ router = APIRouter(tags=["tiles"])
 DRAWN_TO_ZOOM = 18
 """A unit of its tiles is 4 cm: clients enlarge them further in, and ask for no more."""
 ATTRIBUTION = Text("一张图", "One Map")
+OTHERS = Text("其他类别的数量", "Rows of other classes")
 COUNT = Text("代表的数量（远级别）", "Rows it stands for, where several are drawn as one")
 
 
@@ -201,6 +203,7 @@ def _vector_layer(scope: Scope, greatest: int, language: str) -> dict[str, Any]:
     fields = {field.name: _field(field, language) for field in tile_fields(scope)}
     if layer.generalised is not None:
         fields["_count"] = getattr(COUNT, language)
+        fields |= {name: str(getattr(title, language)) for name, title in _class_counts(scope).items()}
     return {
         "id": layer.id,
         "description": getattr(layer.title, language),
@@ -233,7 +236,19 @@ def _attribute_types(scope: Scope) -> dict[str, str]:
     types |= {field.name: kinds.get(field.type, "String") for field in tile_fields(scope)}
     if layer.geometry_type in ("MultiPolygon", "Geometry"):
         types["_label"] = "Boolean"
-    return types if layer.generalised is None else types | {"_count": "Number"}
+    return (
+        types
+        if layer.generalised is None
+        else types | dict.fromkeys(("_count", *_class_counts(scope)), "Number")
+    )
+
+
+def _class_counts(scope: Scope) -> dict[str, Text]:
+    """The attributes in which a cluster of points tells the classes of its rows, and what they are called."""
+    titles = titles_of_classes(scope)
+    if not titles:
+        return {}
+    return {COUNT_OF + value: title for value, title in titles.items()} | {COUNT_OF_OTHERS: OTHERS}
 
 
 def _field(field: Field, language: str) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
+from layers.classes import class_field
 from layers.db import Database
 from layers.description import check, from_json, known_layers, to_json
 from layers.errors import Conflict, NotFound, OneMapError
@@ -128,9 +129,13 @@ async def register(db: Database, layer: Layer) -> Layer:
 
 
 def _needs_another_copy(standing: Layer, layer: Layer) -> bool:
-    """Whether the lighter copy was made for other zooms: whoever finishes layers makes it anew."""
+    """Whether the lighter copy was made for other zooms or classes: whoever finishes layers makes it anew."""
+    if layer.kind != "rows":
+        return False
+    fields = [class_field(each) for each in (layer, standing)]
+    of_other_classes = standing.generalised is not None and len({f and f.name for f in fields}) > 1
     begins_farther_out = layer.min_zoom < standing.min_zoom
-    return layer.kind == "rows" and (begins_farther_out or layer.tile_kb != standing.tile_kb)
+    return begins_farther_out or of_other_classes or layer.tile_kb != standing.tile_kb
 
 
 async def register_known(db: Database) -> list[Layer]:
@@ -344,6 +349,7 @@ def _layer(row: RowMapping) -> Layer:
         feature_count=row["feature_count"],
         bounds=None if bounds is None else BoundingBox(*bounds),
         generalised=None if zooms is None else (zooms[0], zooms[1]),
+        classes=tuple(row["classes"]),
         origins=origins_of(row["origins"]),
         unfinished=tuple(row["unfinished"]),
         rasters=tuple(raster_from_json(told) for told in row["rasters"]),

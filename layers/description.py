@@ -29,6 +29,7 @@ from layers.model import (
     Relation,
     Sensitivity,
     Text,
+    TitleTable,
     TopologyRule,
 )
 
@@ -56,6 +57,7 @@ _LAYER_KEYS = frozenset(f.name for f in dataclasses.fields(Layer)) - {
         "feature_count",
         "bounds",
         "generalised",
+        "classes",
         "unfinished",
         "origins",
         "known",
@@ -109,6 +111,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         district_field=_optional(data, "district_field", where),
         time_field=_optional(data, "time_field", where),
         importance_field=_optional(data, "importance_field", where),
+        class_field=_optional(data, "class_field", where),
         tile_kb=_kilobytes(data, "tile_kb", where),
         drawn_reach_m=_reach(data, "drawn_reach_m", where),
         min_zoom=_zoom(data, "min_zoom", where, 0),
@@ -141,6 +144,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "district_field": layer.district_field,
         "time_field": layer.time_field,
         "importance_field": layer.importance_field,
+        "class_field": layer.class_field,
         "tile_kb": layer.tile_kb,
         "drawn_reach_m": layer.drawn_reach_m,
         "min_zoom": layer.min_zoom,
@@ -188,7 +192,7 @@ def check(layer: Layer, *, where: str | None = None) -> None:
             if seen.setdefault(folded, f.name) != f.name:
                 raise _bad(where, "aliases", name, f"a name not already used by {seen[folded]!r}")
         seen[f.name] = f.name
-    for role in ("key", "name_field", "district_field", "time_field", "importance_field"):
+    for role in ("key", "name_field", "district_field", "time_field", "importance_field", "class_field"):
         name = getattr(layer, role)
         if name is not None and layer.field(name) is None:
             raise _bad(where, role, name, "the name of one of the fields")
@@ -202,6 +206,7 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         ("district_field", ("text",)),
         ("time_field", ("date", "datetime")),
         ("importance_field", ("integer", "number")),
+        ("class_field", ("text", "integer")),
     ):
         named = layer.field(getattr(layer, role) or "")
         if named is not None and named.type not in types:
@@ -262,6 +267,7 @@ def _field(data: Mapping[str, Any], where: str) -> Field:
         max_length=length,
         aliases=_texts(data, "aliases", where),
         in_tiles=_flag(data, "in_tiles", where),
+        titled_by=_titled_by(data, where),
         source=_optional(data, "source", where),
     )
 
@@ -278,8 +284,16 @@ def _field_json(f: Field) -> dict[str, Any]:
         "max_length": f.max_length,
         "aliases": list(f.aliases),
         "in_tiles": f.in_tiles,
+        "titled_by": f.titled_by,
         "source": f.source,
     }
+
+
+def _titled_by(data: Mapping[str, Any], where: str) -> TitleTable | None:
+    if data.get("titled_by") is None:
+        return None
+    table: TitleTable = _choice(data, "titled_by", where, get_args(TitleTable), None)
+    return table
 
 
 def _topology(data: Mapping[str, Any], where: str) -> dict[TopologyRule, FindingSeverity]:

@@ -17,7 +17,7 @@ from layers import schema
 from layers.catalogue import lock_layer, read_layer
 from layers.db import Database
 from layers.errors import OneMapError
-from layers.generalise import generalise, tidy
+from layers.generalise import copy_state, generalise, tidy
 from layers.laps import lap
 from layers.model import Unfinished, Version
 from layers.notices import LAYER_CHANNEL, notify
@@ -84,10 +84,9 @@ async def _copy(db: Database, layer_id: str) -> None:
         if "copy" not in layer.unfinished:
             return
         with lap("lighter copy"):
-            zooms = await generalise(connection, layer)
+            copy = await generalise(connection, layer)
         table = schema.layer
-        generalised = zooms and list(zooms)
-        await connection.execute(update(table).where(table.c.id == layer_id).values(generalised=generalised))
+        await connection.execute(update(table).where(table.c.id == layer_id).values(copy_state(copy)))
         await _done(connection, layer_id, "copy")
         await notify(connection, LAYER_CHANNEL, layer_id, layer.version)
 

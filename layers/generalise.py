@@ -4,8 +4,9 @@ Only a layer too dense for a tile has one, only for the zooms at which it is too
 next one in. Nothing vanishes without a number: what is drawn says how many rows it stands for, and how
 many nearby nothing stands for.
 
-- Points: one of those in a cell of 11 pixels, with their count; which one is left to chance, but always the
-  same, so that of each kind as many are seen as there are in proportion.
+- Points: one of those in a cell of 11 pixels, with their count, also by class (`layers.class_counts`); which
+  one is left to chance, but always the same, so that of each kind as many are seen as there are in
+  proportion.
 - Areas: the largest of a tile one by one, down to 4 pixels, their corners on a grid of half a pixel, so
   that neighbours still meet; the others of a cell together become one square of the same area.
 - Lines: simplified by half a pixel, their corners on that grid; where there are too many in a tile, the
@@ -19,7 +20,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sqlalchemy import (
@@ -29,6 +30,7 @@ from sqlalchemy import (
     Double,
     FromClause,
     Index,
+    Integer,
     MetaData,
     Select,
     SmallInteger,
@@ -50,6 +52,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gis.squares import HALF_WORLD_M
+from layers.class_counts import (
+    classes_of,
+    forget_members,
+    keep_members,
+    members_of_rows,
+    nothing_told,
+    told_of,
+)
 from layers.db import Database
 from layers.errors import OneMapError
 from layers.model import Layer, Version
@@ -83,6 +93,8 @@ SNAP_PIXELS = 0.5
 TILE_AREAS = 2_000
 TILE_LINES = 4_000
 
+MEMORY_MB = 128
+
 SHUFFLE, UNSHUFFLE = (literal_column(str(n), BigInteger) for n in (40503, 30599))
 """Each undoes the other modulo 2^16; the first is Knuth's (The Art of Computer Programming, 6.4)."""
 _LOW: ColumnElement[int] = literal_column("65535", BigInteger)
@@ -96,28 +108,53 @@ _DIMENSIONS: dict[str, tuple[_Dimension, ...]] = {
     "MultiPolygon": (2,),
     "Geometry": (0, 1, 2),
 }
-_COLUMNS = ("_z", "_fid", "_count", "_left_out", "_district", "_weight", "_shape")
+_COLUMNS = ("_z", "_fid", "_count", "_left_out", "_district", "_weight", "_shape", "_classes")
 
 
-async def generalise(connection: AsyncConnection, layer: Layer) -> tuple[int, int] | None:
-    """Makes the copy of the rows as they stand now; the first and last zoom it serves, None for no copy."""
+class Copy(NamedTuple):
+    """What stands of a copy: the first and last zoom it serves, and the classes its clusters tell."""
+
+    first: int
+    last: int
+    classes: tuple[str, ...] = ()
+
+
+def copy_state(copy: Copy | None) -> dict[str, Any]:
+    """The columns of the layer that say so."""
+    zooms, classes = (None, ()) if copy is None else ([copy.first, copy.last], copy.classes)
+    return {"generalised": zooms, "classes": list(classes)}
+
+
+async def generalise(connection: AsyncConnection, layer: Layer) -> Copy | None:
+    """Makes the copy of the rows as they stand now; None for no copy."""
     far = far_table(layer)
     await connection.execute(CreateTable(far, if_not_exists=True))
     await connection.execute(delete(far))
     last = await _densest(connection, layer)
     if last is None:
         return None
+    # Millions of rows are sorted here; with less memory it would be done on disk.
+    await connection.exec_driver_sql(f"SET LOCAL work_mem = '{MEMORY_MB}MB'")
     source = _rows(layer)
+    classes: tuple[str, ...] = ()
+    if 0 in _DIMENSIONS[layer.geometry_type]:
+        classes = await classes_of(connection, layer)
+    members: FromClause | None = members_of_rows(layer, classes) if classes else None
     for z in range(last, layer.min_zoom - 1, -1):
         for dimension in _DIMENSIONS[layer.geometry_type]:
-            for chosen in _RULES[dimension](_of_dimension(source, layer, dimension), z):
+            told, nearer = None, _of_dimension(source, layer, dimension)
+            if members is not None and dimension == 0:
+                before, members = members, await keep_members(connection, _members(nearer, z, members))
+                await forget_members(connection, before)
+                told = told_of(members, classes)
+            for chosen in _RULES[dimension](nearer, z, told):
                 # In the order of the map, as the rows themselves.
                 by_place = chosen.order_by(literal_column(str(_COLUMNS.index("_shape") + 1)))
                 await connection.execute(insert(far).from_select(_COLUMNS, by_place))
         source = select(*(far.c[name] for name in _COLUMNS[1:])).where(far.c._z == z).subquery("nearer")
         await connection.execute(CreateIndex(_index(layer, z), if_not_exists=True))
     await connection.exec_driver_sql(f'ANALYZE {far.schema}."{far.name}"')
-    return layer.min_zoom, last
+    return Copy(layer.min_zoom, last, classes)
 
 
 async def copy_before(connection: AsyncConnection, layer: Layer) -> Table | None:
@@ -141,22 +178,22 @@ async def changed_copies(
     connection: AsyncConnection,
     layer: Layer,
     before: Table | None,
-    zooms: tuple[int, int] | None,
+    copy: Copy | None,
     changes: Table,
 ) -> dict[int, Boxes | None]:
     """For each zoom of the copy, the bounds of what changed in it, before and after.
 
-    `before` comes from `copy_before`, `zooms` from `generalise`, `changes` are those that were applied: a
+    `before` comes from `copy_before`, `copy` from `generalise`, `changes` are those that were applied: a
     copy carries the attributes of a row that may lie elsewhere. A zoom that had no copy before, or has none
     now, is drawn from other rows throughout: None, as where too much changed.
     """
     had = _range(layer.generalised if before is not None else None)
-    has = _range(zooms)
+    has = _range(None if copy is None else (copy.first, copy.last))
     found: dict[int, Boxes | None] = dict.fromkeys(had ^ has)
     if before is None or not had & has:
         return found
     far = far_table(layer)
-    columns = ("_z", "_fid", "_count", "_left_out", "_shape")
+    columns = ("_z", "_fid", "_count", "_left_out", "_classes", "_shape")
     old, new = (select(*(t.c[n] for n in columns)) for t in (before, far))
     carried = select(*(far.c[n] for n in columns)).where(far.c._fid.in_(select(changes.c._fid)))
     different = union_all(
@@ -259,6 +296,7 @@ def _rows(layer: Layer) -> FromClause:
             (cast(null(), Text) if district is None else rows.c[district]).label("_district"),
             cast(null() if weight is None else rows.c[weight], Double).label("_weight"),
             rows.c._geom_3857.label("_shape"),
+            nothing_told().label("_classes"),
         )
         .where(rows.c._geom_3857.is_not(None))
         .subquery("nearer")
@@ -271,28 +309,57 @@ def _of_dimension(source: FromClause, layer: Layer, dimension: _Dimension) -> Fr
     return select(source).where(func.ST_Dimension(source.c._shape) == dimension).subquery("nearer")
 
 
-def _points(source: FromClause, z: int) -> list[Select[Any]]:
-    """One row of each cell, standing for all of them."""
-    cell = _side(z) / POINT_CELLS
+def _points(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
+    """One row of each cell, standing for all of them; `told`: of which classes they are (`told_of`)."""
     snap = _side(z) / TILE_PIXELS * SNAP_PIXELS
-    x, y = _middle(source.c._shape)
     cells = (
         select(
             _unshuffled(func.min(_shuffled(source.c._fid))).label("_fid"),
             func.sum(source.c._count).label("_count"),
             func.sum(source.c._left_out).label("_left_out"),
         )
-        .group_by(func.floor(x / cell), func.floor(y / cell), source.c._district)
+        .group_by(*_cell(source, z))
         .subquery("cells")
     )
     first = source.alias("first")
     columns = (cells.c._fid, cells.c._count, cells.c._left_out)
     joined = cells.join(first, first.c._fid == cells.c._fid)
+    classes = nothing_told()
+    if told is not None:
+        joined = joined.outerjoin(told, told.c.fid == cells.c._fid)
+        classes = told.c.classes
+    snapped = func.ST_SnapToGrid(first.c._shape, snap)
     return [
-        select(
-            _zoom(z), *columns, first.c._district, first.c._weight, func.ST_SnapToGrid(first.c._shape, snap)
-        ).select_from(joined)
+        select(_zoom(z), *columns, first.c._district, first.c._weight, snapped, classes).select_from(joined)
     ]
+
+
+def _cell(source: FromClause, z: int) -> tuple[ColumnElement[Any], ...]:
+    """What the points of one cluster have in common."""
+    cell = _side(z) / POINT_CELLS
+    x, y = _middle(source.c._shape)
+    return func.floor(x / cell), func.floor(y / cell), source.c._district
+
+
+def _members(source: FromClause, z: int, members: FromClause) -> Select[Any]:
+    """How many rows of each class the clusters at `z` stand for, of those of the zoom before."""
+    column, row, district = _cell(source, z)
+    grouped = (
+        select(
+            column.label("column"),
+            row.label("row"),
+            district.label("district"),
+            members.c["class"],
+            cast(func.sum(members.c.rows), Integer).label("rows"),
+            func.min(_shuffled(source.c._fid)).label("first"),
+        )
+        .join_from(source, members, members.c.fid == source.c._fid)
+        .group_by(column, row, district, members.c["class"])
+        .subquery("grouped")
+    )
+    cluster = (grouped.c.column, grouped.c.row, grouped.c.district)
+    fid = _unshuffled(func.min(grouped.c.first).over(partition_by=cluster))
+    return select(fid, grouped.c["class"], grouped.c.rows)
 
 
 def _shuffled(fid: ColumnElement[int]) -> ColumnElement[int]:
@@ -307,7 +374,7 @@ def _unshuffled(number: ColumnElement[int]) -> ColumnElement[int]:
     return high.op("<<")(literal_column("16")) + low
 
 
-def _areas(source: FromClause, z: int) -> list[Select[Any]]:
+def _areas(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
     """The largest areas of each tile, each by itself; the others of a cell as one square of their area."""
     shape = source.c._shape
     x, y = _middle(shape)
@@ -329,7 +396,7 @@ def _areas(source: FromClause, z: int) -> list[Select[Any]]:
     # What is long and thin may vanish on the grid; it keeps its own shape.
     kept = case((func.coalesce(func.ST_IsEmpty(snapped), True), ranked.c._shape), else_=snapped)
     columns = (ranked.c._count, ranked.c._left_out, ranked.c._district, ranked.c._weight)
-    large = select(_zoom(z), ranked.c._fid, *columns, kept).where(~is_small)
+    large = select(_zoom(z), ranked.c._fid, *columns, kept, nothing_told()).where(~is_small)
     total = func.sum(ranked.c.area)
     cells = (
         select(
@@ -351,10 +418,10 @@ def _areas(source: FromClause, z: int) -> list[Select[Any]]:
         cells.c.x - half, cells.c.y - half, cells.c.x + half, cells.c.y + half, literal_column("3857")
     )
     columns = (cells.c._count, cells.c._left_out, cells.c._district, cells.c._weight)
-    return [large, select(_zoom(z), cells.c._fid, *columns, square)]
+    return [large, select(_zoom(z), cells.c._fid, *columns, square, nothing_told())]
 
 
-def _lines(source: FromClause, z: int) -> list[Select[Any]]:
+def _lines(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
     """The greatest lines of each tile, simplified; the first of them tells how many were left out."""
     side = _side(z)
     shape = source.c._shape
@@ -377,7 +444,7 @@ def _lines(source: FromClause, z: int) -> list[Select[Any]]:
     snapped = func.ST_SnapToGrid(simpler, snap)
     # What is shorter than the grid is wide vanishes on it; it keeps its own shape.
     drawn = case((func.coalesce(func.ST_IsEmpty(snapped), True), simpler), else_=snapped)
-    columns = (left_out, ranked.c._district, ranked.c._weight, drawn)
+    columns = (left_out, ranked.c._district, ranked.c._weight, drawn, nothing_told())
     kept = ranked.c.rank <= room
     return [select(_zoom(z), ranked.c._fid, ranked.c._count, *columns).where(kept)]
 

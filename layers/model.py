@@ -24,6 +24,8 @@ LayerKind = Literal["rows", "registered", "function", "raster"]
 of pixels, in files."""
 RasterMeaning = Literal["image", "elevation", "classes", "values"]
 """A picture of the ground, heights in metres, codes with colours, or any other measured value."""
+TitleTable = Literal["component_classes"]
+"""Tables of a standard that say what a field's values are called; others are allowed all the same."""
 KeyType = Literal["integer", "number", "uuid", "text", "char"]
 Reading = Literal["as is", "as text", "as list", "as integer", "as number", "as time", "in zone"]
 
@@ -63,6 +65,7 @@ class Field:
     (an owner's name or phone) only to those `layers.access` allows.
     `aliases` are the names under which the column comes in files: legacy abbreviations, Chinese titles.
     `in_tiles`: drawn or shown by the style, so it travels in vector tiles.
+    `titled_by`: a standard's table that names the values, where there are too many to list as `codes`.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Field:
     max_length: int | None = None
     aliases: tuple[str, ...] = ()
     in_tiles: bool = False
+    titled_by: TitleTable | None = None
     source: str | None = None
     """The standard and clause the field comes from."""
 
@@ -217,6 +221,8 @@ class Layer:
     `district_field` holds an administrative code (6, 9 or 12 digits); rows are limited by it.
     `name_field` is what a person calls a row; `search_fields` are looked into by search.
     `importance_field` holds a number: where there is no room for every line, the greatest are drawn.
+    `class_field` says of what class a row is: clusters far out tell how many of each they stand for. None: a
+    field that is called so, or has a list of codes (`layers.classes`).
     `tile_kb`: a zoom whose tiles would be heavier is drawn from the lighter copy.
     `drawn_reach_m`: how far beyond its shapes it is drawn, in metres of EPSG:3857; half the width of the
     widest road. Tiles hold what is so near to them, so that it is not cut at their edges.
@@ -236,6 +242,7 @@ class Layer:
     district_field: str | None = None
     time_field: str | None = None
     importance_field: str | None = None
+    class_field: str | None = None
     tile_kb: int = 300
     drawn_reach_m: float = 0.0
     min_zoom: int = 0
@@ -259,6 +266,8 @@ class Layer:
     bounds: BoundingBox | None = None
     generalised: tuple[int, int] | None = None
     """First and last zoom for which a lighter copy stands (`layers.generalise`); None: every row is drawn."""
+    classes: tuple[str, ...] = ()
+    """Values of the class field that the clusters of the lighter copy tell, the most frequent first."""
     origins: tuple[Origin, ...] = ()
     """How the coordinates of the current version came to be; empty where nobody said."""
     unfinished: tuple[Unfinished, ...] = ()

@@ -35,7 +35,7 @@ from layers.db import Database
 from layers.difference import find_changes, measure
 from layers.errors import Conflict, NotAllowed, NotFound
 from layers.finish import after_publication
-from layers.generalise import changed_copies, copy_before, generalise
+from layers.generalise import changed_copies, copy_before, copy_state, generalise
 from layers.laps import lap
 from layers.model import BoundingBox, Difference, Layer, Version
 from layers.origins import following
@@ -347,13 +347,13 @@ async def _apply(
         for table in (rows, past_table(layer)):
             await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
     with lap("lighter copy"):
-        zooms = await generalise(connection, layer)
-        copies = await changed_copies(connection, layer, before, zooms, changes)
+        copy = await generalise(connection, layer)
+        copies = await changed_copies(connection, layer, before, copy, changes)
     delivered = difference.changed + difference.removed + difference.unchanged
     origins = following(layer.origins, report, layer.id, joins=layer.feature_count > delivered)
     state = {
         "bounds": await bounds_of(connection, layer),
-        "generalised": zooms and list(zooms),
+        **copy_state(copy),
         "unfinished": [],
     }
     version = await record(
@@ -383,15 +383,15 @@ async def _first(
     await become_rows(connection, layer, source, count)
     later = count >= finish.LATER_FROM
     await ensure_indexes(connection, layer, only_places=later)
-    zooms = None
+    copy = None
     if not later:
         await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{layer.id}"'))
-        zooms = await generalise(connection, layer)
+        copy = await generalise(connection, layer)
     bounds = staged.bounds
     difference = Difference(count, 0, 0, 0, () if bounds is None else (BoundingBox(*bounds),))
     state = {
         "bounds": bounds and list(bounds),
-        "generalised": zooms and list(zooms),
+        **copy_state(copy),
         "unfinished": list(finish.ALL) if later else [],
     }
     origins = following(layer.origins, report, layer.id, joins=False)

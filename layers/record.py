@@ -30,7 +30,7 @@ async def record(
 ) -> Version:
     """Writes the version and the layer's new state, and tells the other processes.
 
-    `state`: the columns `bounds`, `generalised` and `unfinished` of the layer.
+    `state`: the columns `bounds`, `generalised`, `classes` and `unfinished` of the layer.
     """
     told = [origin_json(one) for one in origins]
     made = await connection.execute(

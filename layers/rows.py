@@ -95,8 +95,10 @@ def called_rows(
 def generalised_rows(scope: Scope, zoom: int, *, fields: Sequence[str] | None = None) -> Select[Any]:
     """The scoped rows that stand for all of them at `zoom`, with lighter shapes; otherwise as `rows`.
 
-    After `_geom_3857` come `_count` (rows it stands for, itself included) and `_left_out` (rows nearby that
-    nothing stands for). Only for the current version and the zooms in `Layer.generalised`.
+    After `_geom_3857` come `_count` (rows it stands for, itself included), `_left_out` (rows nearby that
+    nothing stands for) and `_classes` (of which classes those of a cluster are, null for others; only for who
+    may see their field: `layers.classes.counted_class`). Only for the current version and the zooms in
+    `Layer.generalised`.
     """
     own, far = rows(scope, fields=fields).subquery("own"), far_table(scope.layer)
     chosen = [column for column in own.c if column.name not in OWN_COLUMNS]
@@ -104,7 +106,8 @@ def generalised_rows(scope: Scope, zoom: int, *, fields: Sequence[str] | None = 
     at_zoom = far.c._z == literal_column(str(int(zoom)))
     shape = [func.ST_Transform(far.c._shape, SRID).label("_geom"), far.c._shape.label("_geom_3857")]
     joined = own.join(far, and_(far.c._fid == own.c._fid, at_zoom))
-    return select(own.c._fid, own.c._key, *shape, far.c._count, far.c._left_out, *chosen).select_from(joined)
+    told = (far.c._count, far.c._left_out, far.c._classes)
+    return select(own.c._fid, own.c._key, *shape, *told, *chosen).select_from(joined)
 
 
 def meets_box_of(scope: Scope, table: FromClause, shape: ColumnElement[Any]) -> ColumnElement[bool]:

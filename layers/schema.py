@@ -64,6 +64,13 @@ layer = Table(
     Column("bounds", ARRAY(Double), comment="west, south, east, north, EPSG:4490"),
     Column("generalised", ARRAY(SmallInteger), comment="first and last zoom drawn from the lighter copy"),
     Column(
+        "classes",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="by which the clusters of the lighter copy are counted",
+    ),
+    Column(
         "origins",
         JSONB,
         nullable=False,

@@ -36,6 +36,7 @@ from sqlalchemy import (
     inspect,
     literal_column,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import TypeEngine
@@ -76,7 +77,8 @@ def far_table(layer: Layer) -> Table:
     """The lighter copy for far zooms: a shape (EPSG:3857) for each zoom `_z` it is drawn at.
 
     `_fid`: the current row whose attributes it carries; `_count`: how many rows it stands for, that one
-    included; `_left_out`: how many rows nearby nothing stands for.
+    included; `_left_out`: how many rows nearby nothing stands for; `_classes`: of a cluster of points, what
+    it tells of its rows' classes (`layers.class_counts`).
     """
     return _kept_far_table(layer.id)
 
@@ -238,6 +240,7 @@ def _far_table(layer_id: str) -> Table:
         Column("_left_out", BigInteger, nullable=False),
         Column("_district", Text),
         Column("_weight", Double),
+        Column("_classes", JSONB),
         Column("_shape", Geometry("GEOMETRY", srid=3857, spatial_index=False), nullable=False),
     )
 

@@ -18,6 +18,7 @@ from layers import generalise, rows
 from layers import tile_fields as travelling
 from layers.access import Scope
 from layers.catalogue import Catalogue
+from layers.classes import counted_class
 from layers.cql2 import FilterExpression
 from layers.cql2_sql import condition, filter_fields
 from layers.db import Database
@@ -184,8 +185,10 @@ def _key(scope: Scope) -> str:
     version = "" if scope.is_current else f"@{scope.version}"
     read = layer.relation or layer.function
     table = "" if read is None else f"{zlib.crc32(repr(read).encode()):08x}"
+    counted = counted_class(scope)
+    classes = "" if counted is None else f"#{counted.name}"
     looks = f"{layer.min_zoom}~{layer.drawn_reach_m:g}{layer.generalised or ''}"
-    return f"{layer.id}{version}{scope.allowed}({fields}){looks}{table}"
+    return f"{layer.id}{version}{scope.allowed}({fields}){looks}{classes}{table}"
 
 
 class TileServer:

@@ -39,6 +39,7 @@ from sqlalchemy.types import NullType
 
 from gis.own_matrix_sets import domain_of
 from layers.access import Scope
+from layers.classes import counted_class
 from layers.cql2 import FilterExpression
 from layers.cql2_sql import condition, filter_fields
 from layers.db import for_driver
@@ -163,6 +164,8 @@ def _part(
     attributes: list[ColumnElement[Any]] = [drawn.c[name] for name in names]
     if is_far:
         attributes.append(func.nullif(drawn.c._count, literal_column("1")).label("_count"))
+        if counted_class(scope) is not None:
+            attributes.append(drawn.c._classes)  # each name in it becomes an attribute of its own
     record = select(drawn.c._drawn.label("_geom"), *attributes).correlate(drawn).lateral("_feature")
     tile = func.ST_AsMVT(
         literal_column("_feature"),
@@ -231,7 +234,7 @@ def _drawn(
         in_reach = source.c._moved.op("&&", is_comparison=True)(_reach(frame, margin))
     stored = source.c[GEOMETRY_COLUMNS.get(frame, "_moved")]
     if isinstance(band, int):
-        counts = [source.c._count, source.c._left_out]
+        counts = [source.c._count, source.c._left_out, source.c._classes]
     shape = _in_units(scope.layer, stored, frame, margin)
     if (band == "without specks" or isinstance(band, Thinned)) and _has_areas(scope.layer):
         shape = case((_is_speck(stored), None), else_=shape)

@@ -34,6 +34,8 @@ export interface Layer {
   status: 'empty' | 'published' | 'withdrawn'
   key: string | null
   name_field: string | null
+  /** The classes that clusters far out tell, by value, and what they are called. */
+  classes?: Record<string, Title>
   published_at: string | null
   description: Title
   owner?: string

@@ -84,6 +84,9 @@ export const en: Messages = {
 
   here: 'Here',
   clickTheMap: 'Click the map to see what is there',
+  standsFor: 'This mark stands for {n}',
+  otherClasses: 'others',
+  listComma: ', ',
   nothingHere: 'Nothing of the layers shown is here',
   outsideTheCity: 'Outside the grids of the city',
   unitGrid: 'Unit grid',

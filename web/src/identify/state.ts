@@ -7,6 +7,7 @@ import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
 import { open } from '@/shell/panes'
 import { wordsFor } from '@/shell/notice'
+import type { Cluster } from './clusters'
 
 export const here = reactive({
   place: null as { lon: number; lat: number } | null,
@@ -14,6 +15,8 @@ export const here = reactive({
   /** Height of the ground in metres, where a layer of heights is shown. */
   height_m: null as number | null,
   groups: [] as LayerFeatures[],
+  /** What the marks under the finger stand for, where they stand for several rows. */
+  clusters: [] as Cluster[],
   /** Layer and key of the feature that is highlighted. */
   chosen: null as { layer: string; id: string } | null,
   loading: false,
@@ -31,6 +34,7 @@ export async function lookAt(
   lon: number,
   lat: number,
   wanted?: { layer: string; id: string },
+  clusters: Cluster[] = [],
 ): Promise<void> {
   asking?.abort()
   asking = new AbortController()
@@ -40,6 +44,7 @@ export async function lookAt(
     located: null,
     height_m: null,
     groups: [],
+    clusters,
     chosen: null,
     loading: true,
     problem: '',
@@ -90,7 +95,7 @@ export function isChosen(layer: string, feature: Feature): boolean {
 
 export function forget(): void {
   asking?.abort()
-  Object.assign(here, { place: null, located: null, height_m: null, groups: [], chosen: null, loading: false, problem: '' })
+  Object.assign(here, { place: null, located: null, height_m: null, groups: [], clusters: [], chosen: null, loading: false, problem: '' })
   markPlace(null)
   highlight(null)
 }

@@ -3,9 +3,10 @@ import type { MapGeoJSONFeature, MapMouseEvent } from 'maplibre-gl'
 import { reactive } from 'vue'
 import { openEvent } from '@/events/open'
 import { eventById } from '@/events/state'
+import { classesSaid, clusterOf, clustersAmong } from '@/identify/clusters'
 import { lookAt } from '@/identify/state'
 import { valueOf } from '@/identify/values'
-import { say } from '@/i18n'
+import { count, say } from '@/i18n'
 import { IMPORT, picked } from '@/imports/on-map'
 import { FRAMES, layerById } from '@/layers/state'
 import { open } from '@/shell/panes'
@@ -22,6 +23,8 @@ export const hover = reactive({ x: 0, y: 0, title: '', kind: '' })
 export const pointer = reactive({ on: false, lon: 0, lat: 0 })
 
 const TOUCH_PX = 4
+/** Classes named beside the pointer; a click names all that are told. */
+const CLASSES_BESIDE = 3
 
 export function setUpPointer(): void {
   const map = cityMap.value
@@ -48,7 +51,8 @@ export function setUpPointer(): void {
 function answerClick({ lngLat, point }: MapMouseEvent): void {
   if (tool.value === 'pick') return givePlace(lngLat.lng, lngLat.lat)
   if (tool.value) return
-  const own = under(point.x, point.y).find((feature) => String(feature.source).startsWith(OVERLAY))
+  const touched = under(point.x, point.y)
+  const own = touched.find((feature) => String(feature.source).startsWith(OVERLAY))
   if (own?.source === OVERLAY + EVENTS) return openEvent(Number(own.properties.id))
   if (own?.source === OVERLAY + STATIONS) {
     chosenStation.value = String(own.properties.code)
@@ -58,7 +62,7 @@ function answerClick({ lngLat, point }: MapMouseEvent): void {
     picked.value = String(own.properties.id)
     return
   }
-  void lookAt(lngLat.lng, lngLat.lat)
+  void lookAt(lngLat.lng, lngLat.lat, undefined, clustersAmong(touched))
 }
 
 function nameUnder({ point }: MapMouseEvent): void {
@@ -90,6 +94,10 @@ function describe(feature: MapGeoJSONFeature): { title: string; kind: string } |
   if (feature.source === OVERLAY + STATIONS) return { title: String(properties.name), kind: '' }
   const layer = layerById(feature.sourceLayer ?? '')
   if (!layer || FRAMES.includes(layer.id)) return null
+  const cluster = clusterOf(feature)
+  if (cluster) {
+    return { title: `${say(layer.title)} ${count(cluster.rows)}`, kind: classesSaid(cluster, CLASSES_BESIDE) }
+  }
   const coded = layer.fields.find((field) => field.codes && properties[field.name] !== undefined)
   const name = properties.name ?? properties.number ?? (coded ? valueOf(properties[coded.name], coded) : '')
   const title = String(name || '')
