@@ -5,12 +5,12 @@ OGC API – Features Part 1 (17-069r4), requirement /req/core/query-param-unknow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 
-from layers.errors import BadRequest
+from layers.errors import unknown_parameter
 
 FILTERS: Mapping[str, object] = {
     "parameters": [
@@ -58,12 +58,8 @@ async def refuse_unknown(request: Request) -> None:
         return
     for name in request.query_params:
         if name not in known:
-            raise BadRequest(
-                f"未知的查询参数“{name[:100]}”",
-                f"unknown query parameter {name[:100]!r}",
-                field=name[:100],
-                value=request.query_params[name],
-                expected=", ".join(sorted(known)) or "no parameters",
+            raise unknown_parameter(
+                name, request.query_params[name], ", ".join(sorted(known)) or "no parameters"
             )
 
 
@@ -72,18 +68,6 @@ async def filters_of(request: Request) -> tuple[tuple[str, str], ...]:
     route = request.scope["route"]
     known = _declared(request.app)[route.path_format, request.method.lower()]
     return tuple((name, value) for name, value in request.query_params.multi_items() if name not in known)
-
-
-def refuse_said(said: Sequence[tuple[str, str]]) -> None:
-    """Raises `BadRequest` for the first parameter of a query that nothing takes."""
-    for name, value in said:
-        raise BadRequest(
-            f"未知的查询参数“{name[:100]}”",
-            f"unknown query parameter {name[:100]!r}",
-            field=name[:100],
-            value=value,
-            expected="a parameter of this address, or the arguments of one function layer",
-        )
 
 
 def _declared(app: FastAPI) -> Mapping[tuple[str, str], frozenset[str]]:

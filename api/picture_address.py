@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from api.tile_address import matrix_set_called, square_at
 from gis.matrix_sets import WEB_MERCATOR_QUAD
 from gis.own_matrix_sets import BUILT_IN, MatrixSets
-from layers.errors import BadRequest, NotFound
+from layers.errors import BadRequest, NotFound, unknown_parameter
 from layers.model import LAYER_ID
 from tiles.raster_look import PARAMETERS, Format
 from tiles.square import Square
@@ -96,7 +96,7 @@ def _read_query(query: bytes, *more: str) -> dict[str, str]:
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
     for name, value in pairs:
         if name not in known:
-            raise _wrong(name[:100], value, ", ".join(known), "未知的查询参数", "unknown query parameter")
+            raise unknown_parameter(name, value, ", ".join(known))
     return dict(pairs)
 
 

@@ -15,7 +15,7 @@ from api.as_of import DATETIME_DESCRIPTION, as_of
 from api.context import Context, ContextDep, LanguageDep, base_url
 from api.filter_parameter import AskedFilterDep, filter_of, filter_query
 from api.layers import argument_documents
-from api.parameters import ARGUMENTS, FiltersDep, refuse_said
+from api.parameters import ARGUMENTS, FiltersDep
 from api.picture_path import raster_token
 from api.raster_parameters import LookDep
 from api.session import ViewerDep
@@ -24,7 +24,7 @@ from gis.squares import MAX_LATITUDE
 from layers.access import Scope, Viewer
 from layers.classes import COUNT_OF, COUNT_OF_OTHERS, titles_of_classes
 from layers.errors import BadRequest
-from layers.function_arguments import read_given
+from layers.function_arguments import read_given, refuse_said
 from layers.model import BoundingBox, Field, Layer, RasterFile, Text
 from layers.moments import AsOf
 from layers.rasters import raster_scope

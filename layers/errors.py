@@ -94,6 +94,18 @@ class Unfit(Unavailable):
     """The PostgreSQL server lacks what One Map needs (PostGIS, a newer version, UTF-8)."""
 
 
+def unknown_parameter(name: str, value: object, expected: str) -> BadRequest:
+    """What is raised for a query parameter that nothing takes, which may be a misspelt one."""
+    shown = name[:100]
+    return BadRequest(
+        f"未知的查询参数“{shown}”",
+        f"unknown query parameter {shown!r}",
+        field=shown,
+        value=value,
+        expected=expected,
+    )
+
+
 def _short(value: object) -> str:
     """`value` as text of at most 200 characters, so that a hostile one does not fill the answer."""
     text = str(value)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from layers.errors import BadRequest
+from layers.errors import BadRequest, unknown_parameter
 from layers.model import Argument, FieldType, FunctionSource, Layer
 
 MAX_TEXT = 200
@@ -57,6 +57,14 @@ def read_arguments(layer: Layer, said: Sequence[tuple[str, str]]) -> Given:
     given = read_given(function, said)
     require_given(layer, given)
     return given
+
+
+def refuse_said(said: Sequence[tuple[str, str]]) -> None:
+    """Raises `BadRequest` for the first of `said`, where there is no function to say anything to."""
+    for name, value in said:
+        raise unknown_parameter(
+            name, value, "a parameter of this address, or a function layer and its arguments"
+        )
 
 
 def require_given(layer: Layer, given: Given) -> None:

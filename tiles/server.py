@@ -23,7 +23,7 @@ from layers.cql2 import FilterExpression
 from layers.cql2_sql import condition, filter_fields
 from layers.db import Database
 from layers.errors import BadRequest, RelationChanged, TooMuch
-from layers.function_arguments import Given, read_arguments
+from layers.function_arguments import Given, read_arguments, refuse_said
 from layers.model import Layer
 from layers.relation_state import blaming
 from layers.tile_fields import tile_fields
@@ -117,14 +117,7 @@ def called(selection: Selection, said: Sequence[tuple[str, str]]) -> Selection:
     """
     functions = [scope.layer for scope in selection.scopes if scope.layer.function is not None]
     if not functions:
-        for name, value in said:
-            raise BadRequest(
-                f"未知的查询参数：{name[:100]}",
-                f"unknown query parameter: {name[:100]!r}",
-                field=name[:100],
-                value=value,
-                expected="v, version, datetime, filter; or a function layer and its arguments",
-            )
+        refuse_said(said)
         return selection
     (layer,) = functions
     given = read_arguments(layer, said)
