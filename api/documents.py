@@ -384,6 +384,8 @@ class ImportDocument(Document):
     rows_total: int | None
     cancel_asked: bool
     started_by: str
+    sync: str | None
+    """The sync that began it; None: a person did."""
     started_at: datetime
     ended_at: datetime | None
     revision: int

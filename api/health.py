@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,8 +16,10 @@ from api.documents import Document
 from api.session import ViewerDep
 from layers.access import scopes_for
 from layers.catalogue import list_layers
+from layers.db import Database
 from layers.errors import OneMapError
 from layers.relation_state import find_faults
+from layers.sync_runs import count_syncs
 
 router = APIRouter(tags=["service"])
 
@@ -77,15 +80,35 @@ async def is_ready(context: ContextDep) -> Response:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def count_up(request: Request, context: ContextDep) -> Response:
-    """Figures of this process for Prometheus."""
+    """Figures of this process, and of all syncs, for Prometheus."""
     cache = context.tiles.cache
     lines = (
         *request.app.state.counters.lines(),
         *gauge("onemap_tile_cache_tiles", "Tiles kept in memory.", len(cache)),
         *gauge("onemap_tile_cache_bytes", "Memory the kept tiles take.", cache.size_bytes),
         *gauge("onemap_tile_cache_capacity_bytes", "Memory they may take.", cache.capacity_bytes),
+        *await _sync_lines(context.database),
     )
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+async def _sync_lines(database: Database) -> Iterable[str]:
+    """How the syncs stand, the same from every process; nothing while the database is away."""
+    now = datetime.now(UTC)
+    try:
+        counts = await count_syncs(database, now)
+    except OneMapError:
+        return ()
+    since = counts.failing_since
+    lasts_s = 0.0 if since is None else (now - since).total_seconds()
+    return (
+        *gauge("onemap_syncs", "Imports by a timetable.", counts.syncs),
+        *gauge("onemap_syncs_paused", "Those that are paused.", counts.paused),
+        *gauge("onemap_syncs_failing", "Those whose last run failed or was refused.", counts.failing),
+        *gauge("onemap_syncs_failing_seconds", "How long the oldest failure lasts.", lasts_s),
+        *gauge("onemap_syncs_overdue", "Those that nobody carries out: no worker runs.", counts.overdue),
+        *gauge("onemap_syncs_waiting", "Their imports that wait for a person.", counts.waiting),
+    )
 
 
 @router.get("/about", response_model=AboutDocument)

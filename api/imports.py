@@ -396,6 +396,7 @@ def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
         "rows_total": run.rows_total,
         "cancel_asked": run.cancel_asked,
         "started_by": run.started_by,
+        "sync": run.sync,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "revision": run.revision,

@@ -187,9 +187,14 @@ def require_whole(viewer: Viewer, layer: Layer) -> None:
         )
 
 
+def may_change_own(viewer: Viewer, owner: str) -> bool:
+    """Whether the viewer may change what belongs to the account `owner`."""
+    return viewer.has("admin") or (viewer.is_logged_in and viewer.name == owner)
+
+
 def require_own(viewer: Viewer, owner: str) -> None:
     """Raises `NotAllowed` unless what is the account `owner`'s is the viewer's own (admins have all)."""
-    if viewer.has("admin") or (viewer.is_logged_in and viewer.name == owner):
+    if may_change_own(viewer, owner):
         return
     raise NotAllowed(
         f"它属于账户 {owner}，只有该账户或管理员可以更改",

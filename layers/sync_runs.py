@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import RowMapping, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers import schema
@@ -55,6 +55,8 @@ LOOK_AGAIN = timedelta(seconds=30)
 """After which a source that is being written is looked at again."""
 MOST_POSTPONED = timedelta(hours=1)
 """A source that is written to for longer has failed."""
+LATE_AFTER = timedelta(minutes=5)
+"""A worker asks every two seconds what is due; it may read something large before it comes to it."""
 KEPT_RUNS = 200
 """Runs that are remembered of each sync."""
 
@@ -87,14 +89,14 @@ class Due(NamedTuple):
 
 
 class SyncCounts(NamedTuple):
-    """How the syncs stand: `failing_since` the oldest failure that lasts, `ended` runs by how they ended."""
+    """How the syncs stand. `failing_since`: the oldest failure; `overdue`: nobody carries them out."""
 
     syncs: int
     paused: int
     failing: int
+    overdue: int
     waiting: int
     failing_since: datetime | None
-    ended: Mapping[str, int]
 
 
 async def claim_due(db: Database, now: datetime) -> Due | None:
@@ -240,20 +242,32 @@ async def latest_runs(db: Database) -> dict[str, SyncRun]:
         return {row["sync"]: run_of(row) for row in (await connection.execute(statement)).mappings()}
 
 
-async def count_syncs(db: Database) -> SyncCounts:
+async def count_syncs(db: Database, now: datetime) -> SyncCounts:
     """How the syncs stand, for who watches the service."""
     failing = _sync.c.failures > 0
     counted = select(
         func.count(),
         func.count().filter(_sync.c.is_paused),
         func.count().filter(failing),
+        func.count().filter(_is_late(now)),
         func.min(_sync.c.failing_since).filter(failing),
-    )
-    by_state = select(_run.c.state, func.count().label("number")).group_by(_run.c.state)
+    ).select_from(_sync)
+    waits = select(func.count()).select_from(_run).where(_run.c.state == "waiting")
     async with db.connect() as connection:
-        syncs, paused, bad, since = (await connection.execute(counted)).one()
-        states = {row.state: row.number for row in await connection.execute(by_state)}
-    return SyncCounts(syncs, paused, bad, states.get("waiting", 0), since, states)
+        syncs, paused, bad, overdue, since = (await connection.execute(counted)).one()
+        waiting = await connection.scalar(waits)
+    return SyncCounts(syncs, paused, bad, overdue, waiting or 0, since)
+
+
+async def late_syncs(db: Database, now: datetime) -> set[str]:
+    """The names of the syncs that should have begun and that nobody carries out: no worker runs."""
+    async with db.connect() as connection:
+        return set(await connection.scalars(select(_sync.c.name).where(_is_late(now))))
+
+
+def _is_late(now: datetime) -> ColumnElement[bool]:
+    running = exists().where(_run.c.sync == _sync.c.name, _run.c.state == "running")
+    return and_(~_sync.c.is_paused, _sync.c.next_at < now - LATE_AFTER, ~running)
 
 
 def run_of(row: RowMapping) -> SyncRun:

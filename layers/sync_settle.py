@@ -225,7 +225,7 @@ async def _made(connection: AsyncConnection, versions: Mapping[str, int]) -> Seq
     ]
 
 
-async def import_waiting(db: Database) -> dict[str, uuid.UUID]:
+async def imports_waiting(db: Database) -> dict[str, uuid.UUID]:
     """The imports of syncs that wait for a person, by the name of the sync."""
     statement = select(_run.c.sync, _run.c.import_id).where(
         _run.c.state == "waiting", _run.c.import_id.is_not(None)

@@ -150,8 +150,16 @@ FOR_PUBLISHERS = {
     "POST /api/v1/imports/{import_id}/publish",
     "POST /api/v1/imports/{import_id}/cancel",
     "POST /api/v1/readings",
+    "GET /api/v1/syncs",
+    "POST /api/v1/syncs",
+    "GET /api/v1/syncs/{name}",
+    "PATCH /api/v1/syncs/{name}",
+    "DELETE /api/v1/syncs/{name}",
+    "POST /api/v1/syncs/{name}/run",
+    "GET /api/v1/syncs/{name}/runs",
 }
-"""Refused to everybody else; what a publisher meets there is in `test_imports.py` and `test_readings.py`."""
+"""Refused to everybody else; what a publisher meets there is in `test_imports.py`, `test_syncs.py` and
+`test_readings.py`."""
 
 FOR_ADMINS = {
     "POST /api/v1/registered-layers",
@@ -374,7 +382,7 @@ async def test_nothing_is_written_without_a_login(city_client: httpx2.AsyncClien
     for operation in writing:
         method, path = operation.split(" ")
         address = path.format_map(
-            {"layer_id": "building", "event_id": "1", "upload_id": SOME_ID, "import_id": SOME_ID}
+            {"layer_id": "building", "event_id": "1", "upload_id": SOME_ID, "import_id": SOME_ID, "name": "a"}
         )
         for body in (WHOLE_BODIES.get(operation, {}), {"nonsense": 1}):
             answer = await city_client.request(
@@ -387,7 +395,7 @@ async def test_nothing_is_written_without_a_login(city_client: httpx2.AsyncClien
 async def test_only_publishers_import(city_client: httpx2.AsyncClient, city: City, person: str) -> None:
     for operation in FOR_PUBLISHERS:
         method, path = operation.split(" ")
-        address = path.format_map({"upload_id": SOME_ID, "import_id": SOME_ID})
+        address = path.format_map({"upload_id": SOME_ID, "import_id": SOME_ID, "name": "nightly"})
         answer = await city_client.request(method, address, json={}, headers=city.headers(person))
         assert answer.status_code == 403, operation
 
