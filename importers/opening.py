@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from importers import geodatabase
+from importers import dwg, geodatabase
 from importers.archive import PACKED, unpacked
 from importers.errors import BadFile, EmptyFile, MissingPart, NotWhatItSays, UnknownKind
 from importers.json_text import json_kind
@@ -90,7 +90,6 @@ _OTHER_KINDS = {
     ".rar": ("RAR 压缩包，请改用 .zip", "a RAR archive; pack it as .zip"),
     ".7z": ("7z 压缩包，请改用 .zip", "a 7z archive; pack it as .zip"),
     ".tar": ("tar 包，请改用 .zip", "a tar archive; pack it as .zip"),
-    ".dwg": ("AutoCAD 图形（.dwg），请另存为 DXF", "an AutoCAD drawing (.dwg); save it as DXF"),
     ".gdb": (
         "叫 .gdb 的文件而不是文件夹；文件地理数据库是文件夹，请整个打成 .zip",
         "a file called .gdb; a file geodatabase is a folder: pack it whole as .zip",
@@ -258,6 +257,8 @@ def _unknown(path: Path, file: str) -> BadFile:
     zh, en = _OTHER_KINDS.get(
         suffix, (f"后缀为“{suffix or '（无）'}”的文件", f"a file with the suffix {suffix!r}")
     )
+    if suffix == dwg.SUFFIX:
+        zh, en = dwg.told(path)
     return UnknownKind(
         file,
         f"这是{zh}，不能导入；可导入：{READABLE_ZH}",

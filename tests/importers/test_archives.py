@@ -133,6 +133,14 @@ def test_a_kind_nobody_reads_is_refused_with_what_can_be_read(tmp_path: Path, na
     assert "Shapefile" in refused.value.zh
 
 
+def test_a_dwg_is_refused_by_its_version_with_both_ways_to_a_dxf(tmp_path: Path) -> None:
+    path = tmp_path / "地形图.dwg"
+    path.write_bytes(b"AC1027\0\0\0\0\0" + b"\0" * 100)
+    with pytest.raises(UnknownKind, match="AutoCAD 2013") as refused, opened([path], ImportOptions()):
+        pass
+    assert all(way in refused.value.zh for way in ("AutoCAD 2013", "另存为", "dwg2dxf", "ODA File Converter"))
+
+
 def test_a_folder_gives_its_layers_and_passes_over_the_rest(tmp_path: Path) -> None:
     shapefile(tmp_path)
     (tmp_path / "sub").mkdir()
