@@ -17,9 +17,11 @@ from api.documents import FeatureDocument, FeaturesDocument
 from api.filter_parameter import AskedFilterDep, filter_of
 from api.layers import LayerId, scope_of
 from api.links import GEOJSON, link, own_url
-from api.ogc_parameters import CRS84, in_crs, json_only, parse_bbox, parse_crs
+from api.ogc_parameters import CRS84, json_only, parse_bbox
+from api.output_systems import PLAIN, chosen, offered, said_of, texts_in
 from api.parameters import FILTERS, FiltersDep
 from api.session import ViewerDep
+from gis.outgoing import Outgoing
 from layers import query
 from layers.query import Feature, FeatureQuery
 
@@ -30,9 +32,21 @@ MAX_LIMIT = 10_000
 """More is cut to this, as Part 1 §7.15.2 allows."""
 
 
+async def systems_of(
+    request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep
+) -> dict[str, Outgoing]:
+    """The systems in which the caller may name and get places of the layer; raises as `scope_of` does."""
+    scope = await scope_of(context, viewer, layer_id)
+    return offered(base_url(request), context, viewer, scope.layer.bounds)
+
+
+SystemsDep = Annotated[dict[str, Outgoing], Depends(systems_of)]
+
+
 async def selection(
     filters: FiltersDep,
     asked: AskedFilterDep,
+    systems: SystemsDep,
     bbox: Annotated[
         str | None, Query(description="西,南,东,北 west,south,east,north", examples=["116.4,31.7,116.6,31.8"])
     ] = None,
@@ -42,9 +56,9 @@ async def selection(
     count: Annotated[bool, Query(description="总是计算 numberMatched  Always count what matches")] = False,
 ) -> FeatureQuery:
     """The parameters that choose items. Raises `BadRequest` for a box, a system or a filter that is none."""
-    system = parse_crs(bbox_crs, "bbox-crs")
+    address, system = chosen(bbox_crs, "bbox-crs", systems)
     return FeatureQuery(
-        bbox=None if bbox is None else parse_bbox(bbox, system),
+        bbox=None if bbox is None else parse_bbox(bbox, address, system),
         filters=filters,
         limit=min(limit, MAX_LIMIT),
         after=after,
@@ -64,6 +78,7 @@ async def get_items(
     viewer: ViewerDep,
     as_of: AsOfDep,
     wanted: Annotated[FeatureQuery, Depends(selection)],
+    systems: SystemsDep,
     crs: CrsParameter = CRS84,
 ) -> Response:
     """Features of a layer: in a box, as of a moment, by values or CQL2; page by page through `next` links.
@@ -71,7 +86,7 @@ async def get_items(
     `numberMatched` is given where it costs nothing (nothing chosen) or `count=true` asks for it.
     """
     scope = await scope_of(context, viewer, layer_id, as_of)
-    system = parse_crs(crs, "crs")
+    address, system = chosen(crs, "crs", systems)
     etag = version_etag(request, scope)
     if is_known(request, etag):
         return unchanged(etag)
@@ -90,7 +105,7 @@ async def get_items(
     }
     if page.matched is not None:
         answer["numberMatched"] = page.matched
-    return GeoJson(answer, headers={**kept_by(etag), "Content-Crs": f"<{system}>"})
+    return GeoJson(answer, headers={**kept_by(etag), **said_of(address, system)})
 
 
 @router.get("/items/{key:path}", response_class=GeoJson, response_model=FeatureDocument)
@@ -101,11 +116,12 @@ async def get_item(
     context: ContextDep,
     viewer: ViewerDep,
     as_of: AsOfDep,
+    systems: SystemsDep,
     crs: CrsParameter = CRS84,
 ) -> Response:
     """One feature by its business key; its `ETag` changes with the version of the layer."""
     scope = await scope_of(context, viewer, layer_id, as_of)
-    system = parse_crs(crs, "crs")
+    address, system = chosen(crs, "crs", systems)
     etag = version_etag(request, scope)
     found = await query.feature(context.database, scope, key)
     if is_known(request, etag):
@@ -117,12 +133,12 @@ async def get_item(
         link(collection, "collection"),
     ]
     answer["version"] = scope.version
-    return GeoJson(answer, headers={**kept_by(etag), "Content-Crs": f"<{system}>"})
+    return GeoJson(answer, headers={**kept_by(etag), **said_of(address, system)})
 
 
-def _moved(features: Sequence[Feature], crs: str) -> Sequence[Feature]:
-    """The features with their geometry in `crs`."""
-    if crs == CRS84:
+def _moved(features: Sequence[Feature], system: Outgoing) -> Sequence[Feature]:
+    """The features with their geometry in `system` and its own order of axes."""
+    if system is PLAIN:
         return features
-    geometries = in_crs([feature.geometry for feature in features], crs)
+    geometries = texts_in([feature.geometry for feature in features], system, own_order=True)
     return [replace(f, geometry=g) for f, g in zip(features, geometries, strict=True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,11 +14,14 @@ from api.as_of import AsOfDep
 from api.context import ContextDep
 from api.documents import IdentifyDocument, NearFeaturesDocument, WithinDocument
 from api.layers import LayerId, scope_of, scopes_of
+from api.output_systems import AnswerIn, said_of, texts_in
 from api.parameters import FILTERS, FiltersDep
 from api.places import PlaceDep, geometry_of
 from api.session import ViewerDep
 from gis.crs import Frame
+from gis.outgoing import Outgoing
 from layers import query
+from layers.features import Feature
 from layers.model import Text
 from layers.relation_state import answered_by_those_who_can
 
@@ -34,11 +39,15 @@ async def identify(
     viewer: ViewerDep,
     place: PlaceDep,
     as_of: AsOfDep,
+    out: AnswerIn,
     radius_m: Annotated[float, Query(ge=0, le=1000, description="搜索半径（米） Radius in metres")] = 10.0,
     layers: LayerIds = None,
     limit: Annotated[int, Query(ge=1, le=100, description="每层最多 At most, for each layer")] = 10,
 ) -> Json:
-    """What is at a place, layer by layer, nearest first; an area that holds the place is at distance 0."""
+    """What is at a place, layer by layer, nearest first; an area that holds the place is at distance 0.
+
+    `place` is in CGCS2000, geometries in `out_crs`.
+    """
     scopes = await scopes_of(context, viewer, layers, as_of)
     found, unavailable = await answered_by_those_who_can(
         scopes,
@@ -53,12 +62,13 @@ async def identify(
                     "layer": here.layer.id,
                     "title": text(here.layer.title),
                     "version": stood[here.layer.id],
-                    "features": [as_geojson(feature) for feature in here.features],
+                    "features": _told(here.features, out),
                 }
                 for here in found
             ],
             "unavailable": unavailable,
-        }
+        },
+        headers=said_of(*out),
     )
 
 
@@ -70,6 +80,7 @@ async def nearest(
     place: PlaceDep,
     filters: FiltersDep,
     as_of: AsOfDep,
+    out: AnswerIn,
     limit: Annotated[int, Query(ge=1, le=1000)] = 5,
     max_distance_m: Annotated[
         float | None, Query(ge=0, le=20_000_000, description="最远距离（米） Farthest, in metres")
@@ -82,8 +93,9 @@ async def nearest(
         {
             "type": "FeatureCollection",
             "version": scope.version,
-            "features": [as_geojson(feature) for feature in found],
-        }
+            "features": _told(found, out),
+        },
+        headers=said_of(*out),
     )
 
 
@@ -104,7 +116,7 @@ class Area(BaseModel):
 
 @router.post("/layers/{layer_id}/within", response_model=WithinDocument)
 async def within(
-    layer_id: LayerId, area: Area, context: ContextDep, viewer: ViewerDep, as_of: AsOfDep
+    layer_id: LayerId, area: Area, context: ContextDep, viewer: ViewerDep, as_of: AsOfDep, out: AnswerIn
 ) -> Json:
     """What of a layer lies in an area (its edge included): how many, how many of each value, the first."""
     geometry = geometry_of(area.geometry, frame=area.crs, allowed=("Polygon", "MultiPolygon"))
@@ -122,9 +134,16 @@ async def within(
                 }
                 for counted in found.counts
             ],
-            "features": [as_geojson(feature) for feature in found.features],
-        }
+            "features": _told(found.features, out),
+        },
+        headers=said_of(*out),
     )
+
+
+def _told(features: Sequence[Feature], out: tuple[str, Outgoing]) -> list[dict[str, object]]:
+    """The features with their geometry in the system asked for, easting or longitude first."""
+    geometries = texts_in([feature.geometry for feature in features], out[1], own_order=False)
+    return [as_geojson(replace(f, geometry=g)) for f, g in zip(features, geometries, strict=True)]
 
 
 def _plain_title(value: object) -> Text:

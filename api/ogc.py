@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from api.answers import VARY, Json
-from api.context import ContextDep, Language, LanguageDep, base_url
+from api.context import Context, ContextDep, Language, LanguageDep, base_url
 from api.documents import (
     CollectionDocument,
     CollectionsDocument,
     ConformanceDocument,
+    CrsDocument,
     LandingPageDocument,
 )
 from api.filter_parameter import CONFORMS_TO as FILTERS_CONFORM_TO
@@ -22,8 +23,10 @@ from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS, json_only
 from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
 from api.ogc_tiles import REL
+from api.output_systems import address_of, offered, own_systems
 from api.session import ViewerDep
-from layers.access import Scope, scopes_for
+from layers.access import Scope, Viewer, scopes_for
+from layers.errors import NotFound
 from layers.model import Field, Layer, Text
 
 OPENAPI_JSON = "application/vnd.oai.openapi+json;version=3.1"
@@ -107,7 +110,9 @@ async def get_collections(
         {
             "links": [link(own_url(request), "self")],
             "crs": list(CRS_LIST),
-            "collections": [_collection(root, scope, language) for scope in scopes],
+            "collections": [
+                _collection(root, scope, language, _systems(root, context, viewer, scope)) for scope in scopes
+            ],
         }
     )
 
@@ -117,7 +122,30 @@ async def get_collection(
     request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep, language: LanguageDep
 ) -> Json:
     """One layer as a collection."""
-    return _told(_collection(base_url(request), await scope_of(context, viewer, layer_id), language))
+    root, scope = base_url(request), await scope_of(context, viewer, layer_id)
+    return _told(_collection(root, scope, language, _systems(root, context, viewer, scope)))
+
+
+@router.get("/crs/{system:path}", response_model=CrsDocument)
+async def get_crs(
+    request: Request,
+    system: Annotated[str, Path(max_length=300, description="gcj02、bd09 或 local/名称")],
+    context: ContextDep,
+    viewer: ViewerDep,
+) -> Json:
+    """What a coordinate system of this service's own is; its parameters are nobody's business."""
+    found = own_systems(context, viewer).get(system)
+    if found is None:
+        raise NotFound(f"没有坐标系“{system[:80]}”", f"there is no system {system[:80]!r}", name=system[:200])
+    return _told(
+        {
+            "id": address_of(base_url(request), found),
+            "name": found.name,
+            "title": found.title,
+            "axes": ["longitude", "latitude"] if found.digits > 4 else ["easting", "northing"],
+            "error_m": found.error_m,
+        }
+    )
 
 
 @router.get("/collections/{layer_id}/queryables")
@@ -142,7 +170,12 @@ def _told(content: object, media_type: str | None = None) -> Json:
     return Json(content, media_type=media_type, headers={"Vary": VARY})
 
 
-def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any]:
+def _systems(root: str, context: Context, viewer: Viewer, scope: Scope) -> list[str]:
+    """Addresses of the systems in which the viewer gets the items of a layer."""
+    return list(offered(root, context, viewer, scope.layer.bounds))
+
+
+def _collection(root: str, scope: Scope, language: Language, systems: Sequence[str]) -> Mapping[str, Any]:
     """A layer as a collection; one of pixels has no items, but tiles of maps (20-057 §10)."""
     layer = scope.layer
     own = f"{root}/ogc/collections/{layer.id}"
@@ -157,7 +190,7 @@ def _collection(root: str, scope: Scope, language: Language) -> Mapping[str, Any
         "title": _in(layer.title, language),
         "description": _in(layer.description, language),
         **({"itemType": "feature"} if layer.has_rows else {}),
-        "crs": list(CRS_LIST),
+        "crs": list(systems),
         "storageCrs": STORAGE_CRS,
         "links": [
             link(own, "self"),

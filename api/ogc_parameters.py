@@ -6,7 +6,6 @@ Clauses are those of Part 1 (OGC 17-069r4) and Part 2 (OGC 18-058r1).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import shapely
 from fastapi import Query
 
 from gis.crs import read_crs, reproject
+from gis.outgoing import Outgoing
 from layers.errors import BadRequest
 from layers.model import BoundingBox
 
@@ -59,10 +59,11 @@ def latitude_first(crs: str) -> bool:
     return epsg_of(crs) in (4490, 4326)
 
 
-def parse_bbox(text: str, crs: str = CRS84) -> BoundingBox:
+def parse_bbox(text: str, crs: str = CRS84, system: Outgoing | None = None) -> BoundingBox:
     """The box `text` (four numbers, or six with heights, which are left out) in degrees, longitude first.
 
-    West above east: the box crosses 180° (Part 1 §7.15.3). Raises `BadRequest`.
+    West above east: the box crosses 180° (Part 1 §7.15.3). `system`: what `crs` is where that is none of
+    `CRS_LIST`; the box of degrees round it is taken. Raises `BadRequest`.
     """
     numbers = [_number(part, text) for part in text.split(",")]
     if len(numbers) == 6:
@@ -70,9 +71,17 @@ def parse_bbox(text: str, crs: str = CRS84) -> BoundingBox:
     if len(numbers) != 4:
         raise _bad_box(text, "four or six numbers")
     first, second, third, fourth = numbers
-    if latitude_first(crs):
+    if crs not in CRS_LIST and system is not None:
+        if system.north_first:
+            first, second, third, fourth = second, first, fourth, third
+        if first > third or second > fourth:
+            raise _bad_box(text, "the lower corner before the upper one")
+        first, second, third, fourth = system.box(first, second, third, fourth)
+        if not all(map(math.isfinite, (first, second, third, fourth))):
+            raise _bad_box(text, f"a box within {system.title}")
+    elif latitude_first(crs):
         first, second, third, fourth = second, first, fourth, third
-    if epsg_of(crs) == 3857:
+    elif epsg_of(crs) == 3857:
         corners = np.array([shapely.box(first, second, third, fourth)], dtype=object)
         moved = reproject(corners, read_crs(3857))
         first, second, third, fourth = shapely.total_bounds(moved)
@@ -83,22 +92,6 @@ def parse_bbox(text: str, crs: str = CRS84) -> BoundingBox:
     if second > fourth:
         raise _bad_box(text, "the south before the north")
     return BoundingBox(first, second, third, fourth)
-
-
-def in_crs(geometries: Sequence[str | None], crs: str) -> list[str | None]:
-    """GeoJSON texts in degrees, longitude first, as texts in `crs` and its own order of axes (Part 2 §6.3).
-
-    None stays None. Degrees keep nine decimals, metres four: a tenth of a millimetre.
-    """
-    if crs == CRS84:
-        return list(geometries)
-    shapes = shapely.from_geojson(np.array(geometries, dtype=object))
-    if not latitude_first(crs):
-        shapes = reproject(shapes, read_crs(4490), read_crs(epsg_of(crs) or 4490))
-    order = [1, 0] if latitude_first(crs) else [0, 1]
-    digits = 9 if latitude_first(crs) else 4
-    moved = shapely.transform(shapes, lambda positions: np.round(positions[:, order], digits))
-    return [None if text is None else str(text) for text in shapely.to_geojson(moved)]
 
 
 def _number(part: str, whole: str) -> float:

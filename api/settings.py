@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from gis.local_systems import LocalSystem
 from gis.own_matrix_sets import BUILT_IN, MatrixSets
 from themes.glyphs import SYSTEM_FOLDERS
 from tiles.store import DEFAULT_CAPACITY_BYTES
@@ -45,4 +47,6 @@ class ApiSettings:
     """Seconds of work that each client may have done in a minute (`api.turns`); None: no limit."""
     font_folders: tuple[Path, ...] = SYSTEM_FOLDERS
     """Folders in which fonts are looked for, from which the letters of the styles are made."""
+    local_systems: Mapping[str, LocalSystem] = field(default_factory=dict, repr=False)
+    """The operator's city-local coordinate systems by name, in which places may leave."""
     version: str = "0.1.0"

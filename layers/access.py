@@ -14,6 +14,8 @@ The rules, in order:
 5. Publishers change layers: one of a department its own department's layers and those of nobody, one
    without a department every layer, one with districts only rows in them, never a layer as a whole.
    Admins change everything.
+6. Coordinates leave in a city-local system for who is logged in; where its parameters are secret, for
+   publishers and admins, as a handful of points in both systems gives the parameters away.
 """
 
 from __future__ import annotations
@@ -201,6 +203,11 @@ def require_own(viewer: Viewer, owner: str) -> None:
         f"it belongs to the account {owner!r}; only that account or an admin may change it",
         owner=owner,
     )
+
+
+def may_have_local(viewer: Viewer, *, is_secret: bool) -> bool:
+    """True if coordinates may leave to `viewer` in a city-local system."""
+    return viewer.has("publisher", "admin") if is_secret else viewer.is_logged_in
 
 
 def _districts(viewer: Viewer, layer: Layer) -> tuple[str, ...] | None:

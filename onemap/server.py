@@ -17,6 +17,7 @@ from api.settings import ApiSettings
 from gis.errors import BadMatrixSet
 from gis.matrix_set_files import read_matrix_sets
 from gis.own_matrix_sets import MatrixSets
+from importers.local_systems import read_systems
 from layers.errors import BadRequest, Unavailable
 from onemap.collecting import loading
 from onemap.settings import Settings, read_settings
@@ -72,6 +73,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         sync_folder=settings.sync_folder,
         font_folders=settings.font_folders,
         matrix_sets=matrix_sets_of(settings),
+        local_systems=read_systems(settings.local_systems_file),
     )
 
 

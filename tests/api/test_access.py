@@ -103,6 +103,7 @@ GIVES_NO_ROWS = {
     "GET /ogc/",
     "GET /ogc/api",
     "GET /ogc/conformance",
+    "GET /ogc/crs/{system}",
     "GET /ogc/collections",
     "GET /ogc/collections/{layer_id}",
     "GET /ogc/collections/{layer_id}/queryables",

@@ -65,6 +65,7 @@ GOOD: dict[str, str] = {
     **dict.fromkeys(("upload_id", "import_id"), "00000000-0000-4000-8000-000000000000"),
     **{"fontstack": "Sans Regular", "letters": "0-255"},
     **{"name": "town.pmtiles", "kind": "added", "from": "1", "to": "1"},
+    **{"system": "gcj02"},
     **{"since": "0", "start": "2026-01-01", "end": "2026-01-02", "step": "hour"},
 }
 """A value for each parameter, so that one bad one is tried among good ones."""

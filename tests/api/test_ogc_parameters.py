@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from api.ogc_parameters import CRS84, STORAGE_CRS, in_crs, parse_bbox, parse_crs
+from api.ogc_parameters import CRS84, STORAGE_CRS, epsg_of, parse_bbox, parse_crs
+from api.output_systems import PLAIN, texts_in
+from gis.outgoing import epsg_system
 from layers.errors import BadRequest
 from layers.model import BoundingBox
 
@@ -60,6 +62,7 @@ POINT = '{"type":"Point","coordinates":[116.5,31.74]}'
     [(CRS84, [116.5, 31.74]), (STORAGE_CRS, [31.74, 116.5]), (CRS_3857, [12968720.68, 3729229.77])],
 )
 def test_a_geometry_is_given_in_the_system_asked_for(crs: str, coordinates: list[float]) -> None:
-    [text, nothing] = in_crs([POINT, None], crs)
+    code = epsg_of(crs)
+    [text, nothing] = texts_in([POINT, None], epsg_system(code) if code else PLAIN, own_order=True)
     assert nothing is None
     assert orjson.loads(text or "")["coordinates"] == pytest.approx(coordinates, abs=1)
