@@ -7,11 +7,17 @@ const shared: Shared = {
   opacity: { building: 0.6 },
   threeD: true,
   here: { lon: 116.500123, lat: 31.740456 },
+  at: Date.UTC(2025, 2, 1, 4, 5, 6, 789),
   run: '0b2f3a1c-1111-4222-8333-123456789abc',
 }
 
 describe('the view in the address bar', () => {
   it('reads what it wrote', () => expect(read(write(shared))).toEqual(shared))
+
+  it('takes a date for its end in China, and no date for now', () => {
+    expect(read('#at=2025-03-01').at).toBe(Date.UTC(2025, 2, 1, 15, 59, 59, 999))
+    for (const hash of ['#at=', '#at=yesterday', '#14/31.7/116.5']) expect(read(hash).at).toBeNull()
+  })
 
   it('tells no layers from nothing said about layers', () => {
     expect(read('#14/31.7/116.5').visible).toBeNull()

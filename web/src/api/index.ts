@@ -20,6 +20,7 @@ import type {
   Series,
   StationNow,
   Theme,
+  Timeline,
   Upload,
   Within,
 } from './types'
@@ -42,8 +43,19 @@ export function changedSquares(
   return send('GET', `/api/v1/layers/${encodeURIComponent(layer)}/squares`, { query: ask })
 }
 
-/** Where the tiles of a source are now; `url` is the address its style gives. */
-export function readTileAddress(url: string): Promise<{ tiles: string[] }> {
+/** When layers changed; of all that one may see, unless some are named. */
+export function readTimeline(ask: { layers?: string; limit: number }): Promise<Timeline> {
+  return send('GET', '/api/v1/moments', { query: ask })
+}
+
+export interface TileAddress {
+  tiles: string[]
+  minzoom: number
+  maxzoom: number
+}
+
+/** Where the tiles of a source are; `url` is the address its style gives. */
+export function readTileAddress(url: string): Promise<TileAddress> {
   const { pathname, search } = new URL(url, location.href)
   return send('GET', pathname + search)
 }
@@ -89,6 +101,7 @@ export interface IdentifyAsk {
   radius_m: number
   layers: string
   limit: number
+  datetime?: string
 }
 
 export function identify(ask: IdentifyAsk, signal?: AbortSignal): Promise<Identified> {
@@ -115,8 +128,14 @@ export function locate(lon: number, lat: number, signal?: AbortSignal): Promise<
   return send('GET', '/api/v1/grid/locate', { query: { lon, lat }, signal })
 }
 
-export function within(layer: string, geometry: GeoJSON.Geometry, countBy: string | null): Promise<Within> {
+export function within(
+  layer: string,
+  geometry: GeoJSON.Geometry,
+  countBy: string | null,
+  datetime?: string,
+): Promise<Within> {
   return send('POST', `/api/v1/layers/${encodeURIComponent(layer)}/within`, {
+    query: { datetime },
     json: { geometry, count_by: countBy, limit: 100 },
   })
 }

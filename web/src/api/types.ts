@@ -56,6 +56,32 @@ export interface RasterState {
   pixel_m: number
 }
 
+/** What a layer keeps of its past; `since`: the first moment it can be shown at. */
+export interface LayerHistory {
+  layer: string
+  history: 'versions' | 'pictures' | 'none'
+  since: string | null
+  states: number
+}
+
+/** A layer changed; of a picture `taken` is its date and there are no rows. */
+export interface Moment {
+  at: string
+  layer: string
+  version: number
+  taken: string | null
+  added: number | null
+  changed: number | null
+  removed: number | null
+}
+
+/** `moments` newest first; `left_out`: older ones. */
+export interface Timeline {
+  layers: LayerHistory[]
+  moments: Moment[]
+  left_out: number
+}
+
 export interface Theme {
   id: string
   title: Title

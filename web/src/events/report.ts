@@ -4,7 +4,10 @@ import * as api from '@/api'
 import type { CityEvent, EventClass, Located } from '@/api'
 import { recall, remember } from '@/remembered'
 import { markPlace } from '@/map/highlight'
+import { t } from '@/i18n'
+import { tell } from '@/shell/notice'
 import { open } from '@/shell/panes'
+import { backToNow, clock } from '@/time/clock'
 import { smallerPhoto } from './photos'
 
 export const MOST_PHOTOS = 9
@@ -34,6 +37,11 @@ export const draft = reactive(blank())
 
 /** Begins a report at `place`, keeping what is already written in an unsent one. */
 export function beginReport(place: { lon: number; lat: number } | null): void {
+  if (clock.shown !== null || clock.wanted !== null) {
+    // What is reported is so now, and its component and grid are those of now.
+    backToNow()
+    tell(t('reportIsOfNow'))
+  }
   if (!draft.key) Object.assign(draft, blank(), { key: newKey() })
   if (place) void setPlace(place)
   open('report')

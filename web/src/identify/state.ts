@@ -1,13 +1,15 @@
 /** What is at the place that was clicked, across every layer that is shown there. */
-import { reactive } from 'vue'
+import { reactive, watch } from 'vue'
 import * as api from '@/api'
 import type { Feature, LayerFeatures, Located } from '@/api'
 import { FRAMES, layerById, shownHeights, shownLayers, taken } from '@/layers/state'
 import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
-import { open } from '@/shell/panes'
+import { open, pane } from '@/shell/panes'
 import { wordsFor } from '@/shell/notice'
 import type { Cluster } from './clusters'
+import { nameOf } from './values'
+import { clock, momentShown, standingNow } from '@/time/clock'
 
 export const here = reactive({
   place: null as { lon: number; lat: number } | null,
@@ -56,8 +58,8 @@ export async function lookAt(
   try {
     const heights = shownHeights.value
     const [located, height_m, found] = await Promise.all([
-      api.locate(lon, lat, signal),
-      heights ? api.valueAt(heights.id, { lon, lat, datetime: taken[heights.id] }, signal) : null,
+      clock.shown === null ? api.locate(lon, lat, signal) : locateThen(lon, lat, signal),
+      heights ? api.valueAt(heights.id, { lon, lat, datetime: momentShown() ?? taken[heights.id] }, signal) : null,
       layers.length > 0
         ? api.identify(
             {
@@ -66,6 +68,7 @@ export async function lookAt(
               radius_m: radiusM(lat),
               layers: layers.map((layer) => layer.id).join(','),
               limit: 10,
+              datetime: momentShown(),
             },
             signal,
           )
@@ -82,6 +85,30 @@ export async function lookAt(
   } finally {
     if (!signal.aborted) here.loading = false
   }
+}
+
+/** The areas that the place lay in at the moment that is shown. The grid index knows those of now only. */
+async function locateThen(lon: number, lat: number, signal: AbortSignal): Promise<Located> {
+  const frames = FRAMES.filter((layer) => layerById(layer) && standingNow(layer) === 'then')
+  const ask = { lon, lat, radius_m: 0, layers: frames.join(','), limit: 1, datetime: momentShown() }
+  const { layers } = frames.length > 0 ? await api.identify(ask, signal) : { layers: [] }
+  const named = (layer: string) => {
+    const feature = layers.find((one) => one.layer === layer)?.features[0]
+    return feature ? { code: String(feature.id), name: nameOf(feature, layerById(layer)) } : null
+  }
+  const [grid, community, street, district] = [named('unit_grid'), named('community'), named('street'), named('district')]
+  return { found: grid !== null, lon, lat, grid, community, street, district, nearest: null, version: 0 }
+}
+
+/** What lay at the place that is looked at, at another moment. */
+watch(
+  () => clock.shown,
+  () => here.place && void lookAgain(here.place),
+)
+
+async function lookAgain({ lon, lat }: { lon: number; lat: number }): Promise<void> {
+  if (pane.value === 'here') await lookAt(lon, lat, here.chosen ?? undefined)
+  else forget()
 }
 
 export function choose(layer: string, feature: Feature): void {

@@ -2,6 +2,7 @@
 import { computed, reactive, shallowRef } from 'vue'
 import * as api from '@/api'
 import type { Layer, Theme, Title } from '@/api'
+import { standingNow } from '@/time/clock'
 
 export interface LegendEntry {
   title: Title
@@ -103,15 +104,26 @@ export const groups = computed<Group[]>(() => {
     .filter((group) => group.layers.length > 0)
 })
 
-const onLayers = computed(() =>
+/** The layers that are on and that hold something now, of any kind. */
+export const onLayers = computed(() =>
   groups.value.flatMap((group) => group.layers).filter((layer) => visible.has(layer.id) && !isEmpty(layer)),
 )
 
+/** False for what did not stand yet at the moment that is shown, or of which nobody knows how it stood then. */
+export function stands(layer: string): boolean {
+  const how = standingNow(layer)
+  return how === 'now' || how === 'then'
+}
+
+const standingLayers = computed(() => onLayers.value.filter((layer) => stands(layer.id)))
+
 /** The layers of rows that are on and that hold something, in the order of the tree: what can be asked about. */
-export const shownLayers = computed(() => onLayers.value.filter(hasRows))
+export const shownLayers = computed(() => standingLayers.value.filter(hasRows))
 
 /** The layer of heights that is on, if there is one. */
-export const shownHeights = computed(() => onLayers.value.find((layer) => layer.rasters?.[0]?.meaning === 'elevation'))
+export const shownHeights = computed(() =>
+  standingLayers.value.find((layer) => layer.rasters?.[0]?.meaning === 'elevation'),
+)
 
 /** West, south, east, north of everything published, of pixels only where there is nothing else; null if nothing. */
 export const fullExtent = computed<api.Bounds | null>(() => {

@@ -1,6 +1,9 @@
 /** Watches for layers published anew: what changed of their tiles is asked for again without reloading the page. */
 import * as api from '@/api'
 import { drawStyle, freshenTiles, renewTiles } from '@/map/city-map'
+import { clock } from '@/time/clock'
+import { learnPast } from '@/time/learn'
+import { goAgain } from '@/time/travel'
 import { changesBetween } from './changes'
 import { catalogue } from './state'
 
@@ -39,12 +42,14 @@ async function compare(): Promise<void> {
   const before = catalogue.value
   const layers = await api.listLayers()
   const { republished, others } = changesBetween(before.layers, layers)
+  if (others.size > 0 || republished.length > 0) await learnPast()
   if (others.size > 0) {
     catalogue.value = { ...before, layers, themes: await api.listThemes() }
     await drawStyle()
     renewTiles((id) => others.has(id) || republished.some((layer) => layer.id === id))
   } else if (republished.length > 0) {
     catalogue.value = { ...before, layers }
-    await freshenTiles(republished)
+    if (clock.shown === null) await freshenTiles(republished)
+    else goAgain()
   }
 }

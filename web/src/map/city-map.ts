@@ -19,12 +19,16 @@ import {
   legends,
   loadCatalogue,
   opacity,
+  stands,
   taken,
   visible,
   type LegendEntry,
 } from '@/layers/state'
 import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
+import { clock, kept } from '@/time/clock'
+import { learnPast } from '@/time/learn'
+import { addressAt, type At } from '@/time/past'
 import { recolourImages, supplyImages } from './images'
 import { arrange, datedUrl, groundOf, layerOf, opacitiesOf, terrainOf, visibilityOf, type Choice } from './style'
 
@@ -43,6 +47,8 @@ export const OVERLAY = 'page-'
 
 export const FONTS_OF_THIS_COMPUTER = "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
 
+/** The style as the service gave it, and as it is drawn: with the tiles of the moment that is shown. */
+let served: StyleSpecification | null = null
 let assembled: StyleSpecification | null = null
 
 export interface Start {
@@ -98,7 +104,8 @@ export async function drawStyle(): Promise<void> {
   const drawn = scheme.value
   const style = await api.readStyle(drawn)
   if (drawn !== scheme.value) return
-  assembled = dated(filled(style))
+  served = filled(style)
+  assembled = dated(served, clock.shown)
   legends.value = legendsOf(style)
   map.setStyle(arrange(assembled, drawn, choice()), {
     diff: true,
@@ -147,14 +154,85 @@ function raiseGround(): void {
   map.setTerrain(source === null ? null : { source, exaggeration: 1.5 })
 }
 
-/** The style with the pictures of the dates that were chosen. */
-function dated(style: StyleSpecification): StyleSpecification {
+/** The style with the tiles of a moment; now, with the pictures of the dates that were chosen. */
+function dated(style: StyleSpecification, at: At): StyleSpecification {
   const sources = { ...style.sources }
-  for (const [name, id] of rasterSources(style)) {
-    const source = sources[name]
-    if (source && 'url' in source && source.url) sources[name] = { ...source, url: datedUrl(source.url, taken[id]) }
+  const pictures = new Map(rasterSources(style))
+  for (const [name, source] of Object.entries(sources)) {
+    if (!('url' in source) || !source.url) continue
+    const picture = pictures.get(name)
+    const now = picture === undefined ? source.url : datedUrl(source.url, taken[picture])
+    sources[name] = { ...source, url: addressAt(at === null ? now : source.url, kept.value, at) ?? now }
   }
   return { ...style, sources }
+}
+
+function urlOf(style: StyleSpecification, name: string): string | undefined {
+  const source = style.sources[name]
+  return source && 'url' in source ? source.url : undefined
+}
+
+/** Tiles of the past stay where they are; those of now move with every version. */
+const pastAddresses = new Map<string, Promise<api.TileAddress>>()
+
+function addressOf(url: string): Promise<api.TileAddress> {
+  if (!url.includes('datetime=')) return api.readTileAddress(url)
+  const known = pastAddresses.get(url) ?? api.readTileAddress(url)
+  pastAddresses.set(url, known)
+  known.catch(() => pastAddresses.delete(url))
+  return known
+}
+
+/**
+ * Draws the map as it stood at a moment. What is drawn stays until the tiles of that moment are there, tile by tile;
+ * resolves when all are. Throws where the service cannot say where they are: the map then stays as it is.
+ */
+export async function showAsOf(at: At): Promise<void> {
+  const map = cityMap.value
+  if (!map || !served || !assembled) {
+    clock.shown = at
+    return
+  }
+  const [before, after] = [assembled, dated(served, at)]
+  const names = Object.keys(after.sources).filter((name) => urlOf(after, name) !== urlOf(before, name))
+  const addresses = await Promise.all(names.map((name) => addressOf(urlOf(after, name)!)))
+  // A tile on its way would come all the same and be drawn, perhaps over the one that was asked for later.
+  const isStill = await settled(map, names)
+  clock.shown = at
+  assembled = dated(served, at)
+  names.forEach((name, n) => moveSource(map, name, urlOf(after, name)!, addresses[n]!))
+  applyChoice()
+  if (!isStill) map.once('idle', () => names.forEach((name) => map.getSource(name) && map.refreshTiles(name)))
+  await settled(map, names)
+}
+
+/** Not by `setUrl`, until whose answer tiles would be asked for at the old address. */
+function moveSource(map: MapLibreMap, name: string, url: string, address: api.TileAddress): void {
+  const source = map.getSource<VectorTileSource | RasterTileSource>(name)
+  if (!source) return
+  const { tiles, minzoom, maxzoom } = address
+  Object.assign(source, { url, tiles, minzoom, maxzoom })
+  // The bounds of now: rows of the past may lie outside.
+  Reflect.deleteProperty(source, 'tileBounds')
+  map.refreshTiles(name)
+}
+
+const PATIENCE_MS = 10_000
+
+/** Waits until every tile of the sources is there, or failed; false where that takes too long. */
+function settled(map: MapLibreMap, names: readonly string[]): Promise<boolean> {
+  const isStill = () => names.every((name) => !map.getSource(name) || map.isSourceLoaded(name))
+  if (isStill()) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const end = (still: boolean) => {
+      clearTimeout(timer)
+      for (const event of ['sourcedata', 'idle', 'error'] as const) map.off(event, look)
+      resolve(still)
+    }
+    const look = () => isStill() && end(true)
+    const timer = setTimeout(() => end(false), PATIENCE_MS)
+    for (const event of ['sourcedata', 'idle', 'error'] as const) map.on(event, look)
+  })
 }
 
 /** Names of the sources of raster layers, with the layer of each. */
@@ -170,14 +248,15 @@ function rasterSources(style: StyleSpecification): [string, string][] {
 watch(
   () => ({ ...taken }),
   (now, before) => {
-    if (!assembled) return
-    assembled = dated(assembled)
+    if (!served || clock.shown !== null) return
+    assembled = dated(served, null)
     renewTiles((id) => now[id] !== before[id])
   },
 )
 
 function choice(): Choice {
-  return { visible: new Set(visible), opacity: { ...opacity }, threeD: threeD.value }
+  const shown = [...visible].filter(stands)
+  return { visible: new Set(shown), opacity: { ...opacity }, threeD: threeD.value }
 }
 
 /** Leaves out what holds nothing yet. */
@@ -211,10 +290,14 @@ let saidAt = -SAY_AGAIN_MS
  */
 const RELOADED_WHILE_LOADING = /reload a tile that was never loaded/
 
+/** Said of a layer that did not stand yet at the moment that is shown: its source came without it, and it is hidden. */
+const NOT_YET_IN_SOURCE = /^Error: Source layer .* does not exist on source/
+
 /** A tile that fails leaves a hole and is asked for again on the next move; that is said once a minute. */
 function tolerate(error: unknown): void {
   const status = (error as { status?: number } | undefined)?.status
   if (RELOADED_WHILE_LOADING.test(String(error))) return
+  if (clock.shown !== null && NOT_YET_IN_SOURCE.test(String(error))) return
   if (status === 0 || (status === undefined && /fetch|network/i.test(String(error)))) {
     api.connection.lost = true
   } else if (status === undefined) {
@@ -293,7 +376,9 @@ watch(
   () => session.account?.name,
   (name, before) => {
     if (!before || name === before) return
+    pastAddresses.clear()
     loadCatalogue()
+      .then(learnPast)
       .then(drawStyle)
       .then(() => renewTiles(() => true))
       .catch(tellProblem)

@@ -3,6 +3,7 @@ import type { ExpressionSpecification } from 'maplibre-gl'
 import { watch } from 'vue'
 import { events, fresh } from '@/events/state'
 import { stateColours } from '@/events/states'
+import { clock } from '@/time/clock'
 import { cityMap, isDrawn, OVERLAY } from './city-map'
 import { defineOverlay, fillOverlay } from './overlays'
 import type { Scheme } from './style'
@@ -50,14 +51,14 @@ export function setUpEventsLayer(): void {
       paint: { 'text-color': scheme === 'light' ? '#ffffff' : '#0e151d' },
     },
   ])
-  watch([events, () => fresh.size], fill, { immediate: true })
+  watch([events, () => fresh.size, () => clock.shown], fill, { immediate: true })
   watch(() => fresh.size > 0, (any) => any && requestAnimationFrame(pulse))
 }
 
 function fill(): void {
   fillOverlay(
     EVENTS,
-    events.value.map((event) => ({
+    (clock.shown === null ? events.value : []).map((event) => ({
       type: 'Feature',
       geometry: { type: 'Point', coordinates: [event.lon, event.lat] },
       properties: { id: event.id, state: event.state, fresh: fresh.has(event.id) },

@@ -8,6 +8,8 @@ import { choose, fullExtent, isLoaded, opacity, visible } from '@/layers/state'
 import { begin } from '@/shell/beginning'
 import { isPhone, isWide, pane, sheet, treeOpen } from '@/shell/panes'
 import { followStations } from '@/stations/state'
+import { clock } from '@/time/clock'
+import { followClock } from '@/time/travel'
 import { followTool } from '@/tools/drawing'
 import { cityMap, makeMap, threeD, view } from './city-map'
 import { setUpEventsLayer } from './events-layer'
@@ -26,6 +28,8 @@ export function openMap(container: HTMLElement): void {
   if (shared.visible) choose(shared.visible)
   Object.assign(opacity, shared.opacity)
   threeD.value = shared.threeD
+  clock.wanted = clock.shown = past(shared.at)
+  clock.open = clock.wanted !== null
   const at = shared.view
   makeMap({
     container,
@@ -46,6 +50,7 @@ export function openMap(container: HTMLElement): void {
   if (!at) watch(isLoaded, showCity, { once: true })
   void begin().then(() => {
     followStations()
+    followClock()
     if (shared.here) void lookAt(shared.here.lon, shared.here.lat)
     followAddress(shared.run)
     keepLink()
@@ -54,7 +59,8 @@ export function openMap(container: HTMLElement): void {
 
 /** Somebody pasted another link into the address bar of the open page. */
 function follow(): void {
-  const { view: at, visible: wanted, opacity: faded, threeD: extruded } = read(location.hash)
+  const { view: at, visible: wanted, opacity: faded, threeD: extruded, at: moment } = read(location.hash)
+  clock.wanted = past(moment)
   if (wanted) choose(wanted)
   Object.assign(opacity, faded)
   threeD.value = extruded
@@ -62,6 +68,11 @@ function follow(): void {
     const { zoom, bearing, pitch } = at
     cityMap.value?.jumpTo({ center: [at.lon, at.lat], zoom, bearing, pitch })
   }
+}
+
+/** The future is not known: what lies there is now. */
+function past(at: number | null): number | null {
+  return at !== null && at < Date.now() ? at : null
 }
 
 /** The whole city. */
@@ -91,6 +102,7 @@ function linkNow(): string {
     opacity: { ...opacity },
     threeD: threeD.value,
     here: here.place,
+    at: clock.wanted,
     run: wanted.value,
   })
 }
@@ -98,7 +110,7 @@ function linkNow(): string {
 function keepLink(): void {
   let timer: ReturnType<typeof setTimeout> | undefined
   const keep = () => history.replaceState(history.state, '', linkNow())
-  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place, wanted], () => {
+  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place, () => clock.wanted, wanted], () => {
     clearTimeout(timer)
     timer = setTimeout(keep, LINK_WAIT_MS)
   })

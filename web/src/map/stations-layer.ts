@@ -4,6 +4,7 @@ import { watch } from 'vue'
 import { shownLayers } from '@/layers/state'
 import { stations } from '@/stations/state'
 import { badgeText, inkOn } from '@/stations/badge'
+import { clock } from '@/time/clock'
 import { cityMap, drawings, isDrawn } from './city-map'
 import { defineOverlay, fillOverlay } from './overlays'
 
@@ -69,14 +70,15 @@ export function setUpStationsLayer(): void {
       },
     },
   ])
-  watch([stations, shownLayers, drawings], fill, { immediate: true, flush: 'post' })
+  watch([stations, shownLayers, drawings, () => clock.shown], fill, { immediate: true, flush: 'post' })
 }
 
 function fill(): void {
   const map = cityMap.value
   if (!map || !isDrawn.value) return
   const shown = shownLayers.value.some((layer) => layer.id === 'station')
-  const badges = shown ? stations.value : []
+  // The newest readings say nothing of the past: there the stations are dots.
+  const badges = shown && clock.shown === null ? stations.value : []
   for (const id of PLAIN) {
     const visibility = shown && badges.length === 0 ? 'visible' : 'none'
     if (map.getLayer(id)) map.setLayoutProperty(id, 'visibility', visibility)

@@ -6,6 +6,8 @@ import { followVersions } from '@/layers/versions'
 import { loadCatalogue } from '@/layers/state'
 import { drawStyle } from '@/map/city-map'
 import { loadStations } from '@/stations/state'
+import { clock } from '@/time/clock'
+import { learnPast } from '@/time/learn'
 import { tellProblem } from './notice'
 
 const WAIT_MS = 8000
@@ -24,6 +26,8 @@ export async function begin(): Promise<void> {
   try {
     await recognise()
     await loadCatalogue()
+    await learnPast()
+    clock.shown = clock.wanted
     await Promise.all([drawStyle(), loadStations()])
     followVersions()
   } catch (error) {
