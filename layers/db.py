@@ -133,6 +133,27 @@ class Database:
                 rows: list[tuple[Any, ...]] = await cursor.fetchall()
                 return rows
 
+    async def draw_by_others(
+        self, statement: str, parameters: Mapping[str, object], closed: str
+    ) -> tuple[Sequence[tuple[Any, ...]], Sequence[str]]:
+        """As `draw`, for what calls code that is not ours; and the tables that were read of the
+        schemas whose names begin with `closed`.
+
+        Whatever a transaction reads it holds a lock on until it ends, so that names put together at run
+        time are seen too. What is read in a block that then fails, and is caught there, is not.
+        """
+        async with translated():
+            pool = await self._drawing()
+            async with pool.connection() as connection, connection.transaction():
+                # The locks of parallel workers end with them.
+                await connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+                cursor = await connection.execute(
+                    statement.encode(), dict(parameters), prepare=False, binary=True
+                )
+                rows: list[tuple[Any, ...]] = await cursor.fetchall()
+                held = await connection.execute(_TABLES_HELD, (closed,))
+                return rows, [name for (name,) in await held.fetchall()]
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """A driver connection of its own, outside the pools, in autocommit: for LISTEN."""
@@ -196,6 +217,15 @@ class Database:
             self._draw_pool = pool
             await pool.open()
         return self._draw_pool
+
+
+_TABLES_HELD = """
+    SELECT DISTINCT n.nspname || '.' || c.relname
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND starts_with(n.nspname, %s)
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ORDER BY 1
+"""
 
 
 async def _answers(connection: psycopg.AsyncConnection[Any]) -> bool:

@@ -238,6 +238,17 @@ def _driver_error(error: BaseException) -> BaseException | None:
     return found
 
 
+def refused_to_read_ours(layer: Layer, tables: Sequence[str]) -> RelationChanged:
+    """What is raised where a layer's function has read tables of ours: no rights hold there."""
+    _log.warning("the function of layer %s reads %s: its tiles are refused", layer.id, ", ".join(tables))
+    return RelationChanged(
+        f"图层“{layer.title.zh}”的函数读取了 onemap 自己的表，权限在那里不起作用，请联系管理员",
+        f"the function of layer {layer.id!r} reads tables of onemap's own, where rights would not reach;"
+        " tell the operator",
+        layer_ids=[layer.id],
+    )
+
+
 def _failed(layers: Sequence[Layer]) -> RelationChanged:
     titles = "、".join(f"“{layer.title.zh}”" for layer in layers)
     ids = ", ".join(repr(layer.id) for layer in layers)

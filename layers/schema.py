@@ -28,6 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
+OWN_PREFIX = "onemap"
+"""All schemas of ours begin so, and what begins so is shown to nobody else."""
 SCHEMA = "onemap"
 ROWS_SCHEMA = "onemap_rows"
 """Current rows (`<layer>`), past rows (`<layer>__past`), lighter copy (`<layer>__far`) of each layer."""

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from layers.errors import BadRequest, NotAllowed, NotFound
+from layers.schema import OWN_PREFIX
 
 TableKind = Literal["table", "partitioned table", "view", "materialized view", "foreign table"]
 
@@ -183,7 +184,7 @@ def quoted(*names: str) -> str:
 
 def is_reserved(schema: str) -> bool:
     """Whether a schema is ours or PostgreSQL's: nothing in it is shown."""
-    return schema.startswith(("onemap", "pg_")) or schema == "information_schema"
+    return schema.startswith((OWN_PREFIX, "pg_")) or schema == "information_schema"
 
 
 def _not_to_be_registered(title: str, below: str | None = None) -> BadRequest:

@@ -25,7 +25,8 @@ from layers.db import Database
 from layers.errors import BadRequest, RelationChanged, TooMuch
 from layers.function_arguments import Given, read_arguments, refuse_said
 from layers.model import Layer
-from layers.relation_state import blaming
+from layers.relation_state import blaming, refused_to_read_ours
+from layers.schema import OWN_PREFIX
 from layers.tile_fields import tile_fields
 from tiles import statement as drawing
 from tiles import thinning
@@ -276,10 +277,15 @@ class TileServer:
         statement = self._statement(selection, square)
         if statement is None:
             return NOTHING_HERE
-        # A filter comes once or a few times; prepared, it would push out what is drawn all day. A function
-        # is planned with what is said to it.
-        prepare = selection.where is None and not selection.scopes[0].layer.function
-        (row,) = await self._db.draw(statement.text, statement.parameters(square), prepare=prepare)
+        layer, parameters = selection.scopes[0].layer, statement.parameters(square)
+        if layer.function is not None:
+            (row,), read = await self._db.draw_by_others(statement.text, parameters, OWN_PREFIX)
+            if read:
+                raise refused_to_read_ours(layer, read)
+        else:
+            # A filter comes once or a few times; prepared, it would push out what is drawn all day.
+            prepare = selection.where is None
+            (row,) = await self._db.draw(statement.text, parameters, prepare=prepare)
         content = b"".join(row[0::3])
         left_out = _counted(statement, row[1::3])
         merged = _counted(statement, row[2::3])

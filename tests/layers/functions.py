@@ -53,6 +53,18 @@ FUNCTIONS = """
     CREATE FUNCTION gis.placeless() RETURNS TABLE (n integer) LANGUAGE sql STABLE AS 'SELECT 1';
     CREATE FUNCTION gis.peeks() RETURNS TABLE (n bigint, geom geometry) LANGUAGE sql STABLE
     AS 'SELECT 1::bigint, ST_Point(1, 1, 4490) FROM onemap.layer';
+    CREATE FUNCTION gis.peeks_by_name(whose text, tried boolean DEFAULT false)
+    RETURNS TABLE (n bigint, geom geometry) LANGUAGE plpgsql STABLE AS $$
+        BEGIN
+            IF tried THEN
+                BEGIN RETURN QUERY EXECUTE 'SELECT count(*), ST_Point(1, 1, 4490) FROM one' || whose;
+                EXCEPTION WHEN division_by_zero THEN NULL; END;
+            ELSE RETURN QUERY EXECUTE 'SELECT count(*), ST_Point(116.483, 31.723, 4490) FROM ' || whose;
+            END IF;
+        END
+    $$;
+    CREATE FUNCTION gis.peeks_through_another() RETURNS TABLE (n bigint, geom geometry)
+    LANGUAGE sql STABLE AS $$ SELECT * FROM gis.peeks_by_name('one' || 'map.account') $$;
     CREATE FUNCTION gis.of_json(what jsonb) RETURNS TABLE (n integer, geom geometry) LANGUAGE sql STABLE
     AS 'SELECT 1, ST_Point(1, 1, 4490)';
     CREATE FUNCTION gis.of_version(version integer) RETURNS TABLE (n integer, geom geometry)

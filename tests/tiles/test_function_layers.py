@@ -127,6 +127,26 @@ async def test_rights_decide_which_rows_and_fields_of_it_leave(database: Databas
         assert set(part[0]["properties"]) & {"id", "name", "phone"} == {"id", "name"}  # type: ignore[call-overload]
 
 
+async def test_a_function_that_reads_tables_of_ours_under_names_made_at_run_time_is_refused(
+    database: Database, functions: str
+) -> None:
+    """Rights do not hold in there: an account's row is nobody's business, a layer's only whose may see it."""
+    layer = await registered_function(database, "peeks_by_name")
+    through = await registered_function(database, "peeks_through_another")
+    run_sql(functions, "CREATE VIEW gis.eye AS SELECT name FROM onemap.account")
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        assert features(await tile(server, layer, {"whose": "gis.shop"}))[0]["properties"]
+        for whose in ("onemap.account", "onemap.layer, gis.shop", "gis.eye"):
+            with pytest.raises(RelationChanged):
+                await tile(server, layer, {"whose": whose})
+        with pytest.raises(RelationChanged, match="reads tables of onemap's own"):
+            await tile(server, layer, {"whose": "map.layer", "tried": "true"})
+        with pytest.raises(RelationChanged, match="reads tables of onemap's own"):
+            await tile(server, through)
+        assert features(await tile(server, layer, {"whose": "gis.shop"})), "the connection serves on"
+
+
 async def test_each_set_of_arguments_is_kept_apart_and_never_on_disk(
     database: Database, functions: str
 ) -> None:
