@@ -45,6 +45,8 @@ from api import (
     readings,
     registered_layers,
     search,
+    service_layers,
+    service_squares,
     stations,
     style_parts,
     styles,
@@ -63,6 +65,7 @@ from api.open_archives import OpenArchives
 from api.parameters import refuse_unknown
 from api.picture_path import PicturePath
 from api.problems import problem
+from api.services.gateway import Gateway
 from api.session import TURN
 from api.settings import ApiSettings
 from api.tile_address import XYZ_ROUTE
@@ -89,6 +92,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     login.router,
     layers.router,
     registered_layers.router,
+    service_layers.router,
+    service_squares.router,
     compare.router,
     timeline.router,
     changes.router,
@@ -246,6 +251,7 @@ def _lifespan(
             Follower(database, notices),
             Locator(database, notices) as locator,
             EventFeed(database, notices) as feed,
+            Gateway(database, settings.service_hosts).opened() as services,
         ):
             store = None
             if settings.tile_store is not None:
@@ -273,6 +279,7 @@ def _lifespan(
                 archives,
                 Turns(seconds_a_minute=settings.client_seconds_a_minute),
                 Letters(lettering),
+                services,
             )
             assert isinstance(app, _Application)
             context: Context = app.state.context

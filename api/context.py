@@ -13,6 +13,7 @@ from starlette.types import Scope as AsgiScope
 
 from api.letters import Letters
 from api.open_archives import OpenArchives
+from api.services.gateway import Gateway
 from api.settings import ApiSettings
 from api.tile_selection import Selections
 from api.turns import Turns
@@ -47,6 +48,7 @@ class Context:
     archives: OpenArchives
     turns: Turns
     letters: Letters
+    services: Gateway
 
 
 def context_of(scope: AsgiScope) -> Context:

@@ -88,6 +88,7 @@ async def count_up(request: Request, context: ContextDep) -> Response:
         *gauge("onemap_tile_cache_bytes", "Memory the kept tiles take.", cache.size_bytes),
         *gauge("onemap_tile_cache_capacity_bytes", "Memory they may take.", cache.capacity_bytes),
         *await _sync_lines(context.database),
+        *context.services.calls.lines(),
     )
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 

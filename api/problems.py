@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope as AsgiScope
 
 from api.context import Language, language_of
-from api.errors import COOKIE, SessionExpired
+from api.errors import COOKIE, OriginFailed, OriginTimedOut, SessionExpired
 from gis.errors import GisError
 from layers import errors
 
@@ -30,11 +30,13 @@ STATUS: Mapping[type[errors.OneMapError], int] = {
     errors.TooMuch: 413,
     errors.TimedOut: 503,
     errors.Unavailable: 503,
+    OriginFailed: 502,
+    OriginTimedOut: 504,
 }
 """Status of each branch of the tree; a class not named here has that of its nearest ancestor."""
 
-SECRET = frozenset({"password"})
-"""Fields whose value is not said back."""
+SECRET = frozenset({"password", "url", "secrets"})
+"""Fields whose value, and what is in them, is not said back: addresses of services have tokens in them."""
 
 RETRY_AFTER_S = 5
 """What `Retry-After` says when the database was busy."""
@@ -53,7 +55,9 @@ TITLES: Mapping[int, tuple[str, str]] = {
     422: ("数据有误", "Unusable data"),
     429: ("请求过于频繁", "Too many requests"),
     500: ("服务器内部错误", "Internal error"),
+    502: ("对方服务出错", "Bad gateway"),
     503: ("服务暂时不可用", "Service unavailable"),
+    504: ("对方服务超时", "Gateway timeout"),
 }
 
 OF_HTTP: Mapping[int, tuple[str, str]] = {
@@ -176,7 +180,7 @@ def _fault(fault: Mapping[str, Any], language: Language) -> dict[str, str]:
         field = "body"
     if known is not None:
         expected = known[0 if language == "zh" else 1].format_map(_Gaps(fault.get("ctx") or {}))
-    untold = fault["type"] in ("missing", "json_invalid") or where[-1] in SECRET
+    untold = fault["type"] in ("missing", "json_invalid") or not SECRET.isdisjoint(where)
     value = "" if untold else _short(fault.get("input"))
     return {"field": field, "value": value, "expected": expected}
 

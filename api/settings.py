@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.services.hosts import NO_RULES, HostRules
 from gis.local_systems import LocalSystem
 from gis.own_matrix_sets import BUILT_IN, MatrixSets
 from themes.glyphs import SYSTEM_FOLDERS
@@ -45,6 +46,8 @@ class ApiSettings:
     """The tile matrix sets in which tiles are drawn."""
     client_seconds_a_minute: float | None = None
     """Seconds of work that each client may have done in a minute (`api.turns`); None: no limit."""
+    service_hosts: HostRules = NO_RULES
+    """Where services of other systems may be, beyond the public internet."""
     font_folders: tuple[Path, ...] = SYSTEM_FOLDERS
     """Folders in which fonts are looked for, from which the letters of the styles are made."""
     local_systems: Mapping[str, LocalSystem] = field(default_factory=dict, repr=False)

@@ -47,7 +47,9 @@ async def get_style(
     parts = {"sprite": f"{root}/sprites/{scheme}"}
     if context.letters.fonts:
         parts["glyphs"] = f"{root}/fonts/{{fontstack}}/{{range}}.pbf"
-    answer = Json({**build_style(shown_themes, layers, scheme, tiles_url, MAX_LAYERS), **parts})
+    answer = Json(
+        {**build_style(shown_themes, layers, scheme, tiles_url, MAX_LAYERS, f"{root}/services"), **parts}
+    )
     etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
     if is_known(request, etag):
         return unchanged(etag)

@@ -121,8 +121,8 @@ def scope_for(viewer: Viewer, layer: Layer, *, version: int | None = None) -> Sc
 def keeps_no_history(layer: Layer) -> NotFound:
     """The answer to who asks for an earlier state of a registered layer."""
     return NotFound(
-        f"图层“{layer.title.zh}”是登记的数据表或函数，不保留历史版本",
-        f"layer {layer.id!r} is a registered table or function; it keeps no earlier versions",
+        f"图层“{layer.title.zh}”是登记的数据表、函数或服务，不保留历史版本",
+        f"layer {layer.id!r} is a registered table, function or service; it keeps no earlier versions",
         layer=layer.id,
         version=layer.version,
     )

@@ -190,9 +190,9 @@ def refuse_registered(layer: Layer) -> None:
     """Raises `Conflict` for a layer whose rows are not ours to change, compare or roll back."""
     if layer.is_read_where_it_is:
         raise Conflict(
-            f"图层“{layer.title.zh}”是登记的数据表或函数，其内容在原处修改；不能导入、发布或回退",
-            f"layer {layer.id!r} is a registered table or function: its rows are changed where they are;"
-            " nothing is imported into it, published or rolled back",
+            f"图层“{layer.title.zh}”是登记的数据表、函数或服务，其内容在原处修改；不能导入、发布或回退",
+            f"layer {layer.id!r} is a registered table, function or service: its rows are changed where"
+            " they are; nothing is imported into it, published or rolled back",
             layer=layer.id,
         )
 
@@ -362,7 +362,11 @@ def _says_the_same(standing: Layer, wanted: Layer) -> bool:
 
 def _refuse_changed_types(standing: Layer, wanted: Layer) -> None:
     if standing.kind != wanted.kind:
-        words = {"raster": ("栅格", "a raster layer"), "rows": ("要素", "a layer of rows")}
+        words = {
+            "raster": ("栅格", "a raster layer"),
+            "rows": ("要素", "a layer of rows"),
+            "service": ("服务", "a layer of a service"),
+        }
         is_zh, is_en = words.get(standing.kind, (standing.kind, standing.kind))
         not_zh, not_en = words.get(wanted.kind, (wanted.kind, wanted.kind))
         raise Conflict(

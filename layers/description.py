@@ -28,6 +28,8 @@ from layers.model import (
     LayerKind,
     Relation,
     Sensitivity,
+    ServiceLevel,
+    ServiceSource,
     Text,
     TitleTable,
     TopologyRule,
@@ -123,6 +125,7 @@ def from_json(data: Mapping[str, Any], *, where: str, known: bool | None = None)
         known=marked if known is None else known,
         relation=_relation(data.get("relation"), where),
         function=_function(data.get("function"), where),
+        service=_service(data.get("service"), where),
         recognise_by=_texts(data, "recognise_by", where),
         topology=_topology(data, where),
         kind=_choice(data, "kind", where, get_args(LayerKind), "rows"),
@@ -157,6 +160,7 @@ def to_json(layer: Layer) -> dict[str, Any]:
         "kind": layer.kind,
         "relation": None if layer.relation is None else dataclasses.asdict(layer.relation),
         "function": None if layer.function is None else dataclasses.asdict(layer.function),
+        "service": None if layer.service is None else dataclasses.asdict(layer.service),
         "recognise_by": list(layer.recognise_by),
         "topology": dict(layer.topology),
         "fields": [_field_json(f) for f in layer.fields],
@@ -176,8 +180,10 @@ def check(layer: Layer, *, where: str | None = None) -> None:
         raise _bad(where, "relation", layer.relation, "the table of a registered layer, and of no other")
     if (layer.kind == "function") != (layer.function is not None):
         raise _bad(where, "function", layer.function, "the function of a function layer, and of no other")
-    if layer.kind == "raster" and layer.fields:
-        raise _bad(where, "fields", layer.fields[0].name, "none: a raster layer has no rows")
+    if (layer.kind == "service") != (layer.service is not None):
+        raise _bad(where, "service", layer.service, "the service of a service layer, and of no other")
+    if layer.kind in ("raster", "service") and layer.fields:
+        raise _bad(where, "fields", layer.fields[0].name, f"none: a {layer.kind} layer has no rows")
     if len(layer.fields) > MAX_FIELDS:
         raise _bad(where, "fields", len(layer.fields), f"at most {MAX_FIELDS} fields")
     seen: dict[str, str] = {}
@@ -321,6 +327,17 @@ def _function(told: Any, where: str) -> FunctionSource | None:
         )
     except (TypeError, KeyError) as error:
         raise _bad(where, "function", told, "what registering wrote") from error
+
+
+def _service(told: Any, where: str) -> ServiceSource | None:
+    """As `_relation`."""
+    if told is None:
+        return None
+    try:
+        levels = tuple(ServiceLevel(*level) for level in told["levels"])
+        return ServiceSource(**{**told, "levels": levels, "parts": tuple(told["parts"])})
+    except (TypeError, KeyError) as error:
+        raise _bad(where, "service", "(hidden)", "what registering wrote") from error
 
 
 def _relation(told: Any, where: str) -> Relation | None:

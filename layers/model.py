@@ -18,10 +18,10 @@ AccessLevel = Literal["public", "login", "restricted"]
 Sensitivity = Literal["open", "internal", "personal"]
 LayerStatus = Literal["empty", "published", "withdrawn"]
 Unfinished = Literal["indexes", "copy"]
-LayerKind = Literal["rows", "registered", "function", "raster"]
+LayerKind = Literal["rows", "registered", "function", "raster", "service"]
 """`rows`: kept by us, version by version; `registered`: a table or view of the user's, read where it is;
 `function`: what a function of the user's returns for some arguments; `raster`: pictures or values on a grid
-of pixels, in files."""
+of pixels, in files; `service`: what the service of another system draws or tells, asked for through ours."""
 RasterMeaning = Literal["image", "elevation", "classes", "values"]
 """A picture of the ground, heights in metres, codes with colours, or any other measured value."""
 TitleTable = Literal["component_classes"]
@@ -213,6 +213,69 @@ class FunctionSource:
         return tuple(argument.name for argument in self.arguments if argument.is_required)
 
 
+ServiceKind = Literal[
+    "wms",
+    "wmts",
+    "wfs",
+    "ogc_features",
+    "arcgis_map",
+    "arcgis_tiles",
+    "arcgis_image",
+    "arcgis_features",
+    "supermap",
+    "xyz",
+    "mvt",
+]
+ServiceForm = Literal["pictures", "tiles", "features"]
+"""What comes from a service: pictures of squares, vector tiles, or features of a box."""
+
+
+class ServiceLevel(NamedTuple):
+    """One level of a service's own squares. `resolution`: units of its system a pixel; `left`, `top`: where
+    column 0 and row 0 begin, in those units; `width_px`, `height_px` of one picture."""
+
+    id: str
+    resolution: float
+    left: float
+    top: float
+    width_px: int
+    height_px: int
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class ServiceSource:
+    """Where the layer of another system's service is, and how it is asked for. No secret is in here.
+
+    `url` is the address requests begin with, or a template with `{z}`, `{x}`, `{y}`; it is for admins only.
+    `name` is what the other system calls the layer; `protocol` its version of the standard. `crs` is that of
+    the pictures, as the other system writes it. `levels` are squares of its own, empty where it draws any box
+    or keeps to Web Mercator's quad. `parts` are the layers within its vector tiles. `legend` is the address
+    of a picture that explains the colours. `attribution` is shown on the map.
+    """
+
+    kind: ServiceKind
+    url: str
+    name: str = ""
+    protocol: str = ""
+    style: str = ""
+    format: str = ""
+    crs: str = "EPSG:3857"
+    matrix_set: str = ""
+    levels: tuple[ServiceLevel, ...] = ()
+    parts: tuple[str, ...] = ()
+    is_from_south: bool = False
+    legend: str = ""
+    attribution: str = ""
+
+    @property
+    def form(self) -> ServiceForm:
+        if self.kind in ("wfs", "ogc_features", "arcgis_features"):
+            return "features"
+        return "tiles" if self.kind == "mvt" else "pictures"
+
+
 @dataclass(frozen=True)
 class Layer:
     """What the map holds under one id, with the state of its current version.
@@ -257,6 +320,8 @@ class Layer:
     """Of a registered layer, and of no other."""
     function: FunctionSource | None = None
     """Of a function layer, and of no other."""
+    service: ServiceSource | None = None
+    """Of a layer of another system's service, and of no other."""
     recognise_by: tuple[str, ...] = ()
     """Words in a file's or sheet's name that suggest this layer."""
     status: LayerStatus = "empty"
@@ -290,14 +355,15 @@ class Layer:
 
     @property
     def has_rows(self) -> bool:
-        """False for layers of pixels and of functions: they are left out wherever rows are asked for without
-        naming layers."""
+        """False for layers of pixels, of functions and of services: they are left out wherever rows are asked
+        for without naming layers."""
         return self.kind in ("rows", "registered")
 
     @property
     def is_read_where_it_is(self) -> bool:
-        """True for a table or function of the user's own: it keeps no versions and takes no imports."""
-        return self.relation is not None or self.function is not None
+        """True for a table or function of the user's own, and for another system's service: it keeps no
+        versions and takes no imports."""
+        return self.kind in ("registered", "function", "service")
 
     @property
     def field_names(self) -> tuple[str, ...]:

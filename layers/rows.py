@@ -165,6 +165,14 @@ def _no_rows(layer: Layer) -> BadRequest:
             value=layer.id,
             expected="a layer with rows",
         )
+    if layer.service is not None:
+        return BadRequest(
+            f"图层“{layer.title.zh}”来自登记的服务，请用 /services/{layer.id}/ 下的地址",
+            f"layer {layer.id!r} comes from a registered service: ask at /services/{layer.id}/",
+            field="layer",
+            value=layer.id,
+            expected="a layer with rows",
+        )
     return BadRequest(
         f"图层“{layer.title.zh}”是栅格图层，没有要素；请用 /tiles/{layer.id}/{{z}}/{{x}}/{{y}}.png 取图，"
         f"或 /api/v1/layers/{layer.id}/value 取某点的值",

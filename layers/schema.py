@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -266,6 +267,31 @@ sync_run = Table(
         "'failed', 'discarded')",
         name="state",
     ),
+)
+
+# ---------------------------------------------------------------- services of other systems
+
+service = Table(
+    "service",
+    metadata,
+    Column("layer_id", Text, ForeignKey(layer.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("secrets", JSONB, nullable=False, server_default=text("'[]'"), comment="place, name, value"),
+    Column("is_up", Boolean, comment="null: not asked yet"),
+    Column("since", DateTime(timezone=True), comment="it has been so since then"),
+    Column("problem", JSONB, comment="zh, en: why it is not up"),
+    comment="beside the layer: what must not be in its description",
+)
+
+service_call = Table(
+    "service_call",
+    metadata,
+    Column("layer_id", Text, ForeignKey(layer.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("day", Date, primary_key=True, comment="in China"),
+    Column("caller", Text, primary_key=True, comment="account; empty: not logged in"),
+    Column("calls", BigInteger, nullable=False, server_default="0"),
+    Column("kept", BigInteger, nullable=False, server_default="0", comment="answered from memory"),
+    Column("errors", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0", comment="sent to callers"),
 )
 
 # ---------------------------------------------------------------- people

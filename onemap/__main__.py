@@ -14,6 +14,7 @@ from onemap import terminal
 from onemap.collecting import loading
 from onemap.import_commands import check, import_
 from onemap.register_commands import add_register_commands
+from onemap.service_commands import services_app
 from onemap.settings import Settings, read_settings, settings_of
 from onemap.sync_commands import sync_app
 from onemap.terminal import Bars, fail, out, say
@@ -32,6 +33,7 @@ account_app = typer.Typer(no_args_is_help=True, help="Accounts. 账户。")
 coordinates_app = typer.Typer(no_args_is_help=True, help="City-local coordinate systems. 地方坐标系。")
 rules_app = typer.Typer(no_args_is_help=True, help="Who answers for what. 派遣规则。")
 add_register_commands(layers_app)
+layers_app.add_typer(services_app, name="services")
 app.add_typer(db, name="db")
 app.add_typer(layers_app, name="layers")
 app.add_typer(account_app, name="account")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from api.services.hosts import HostRules
 from layers.catalogue import register_known
 from layers.db import Database, wait_until_ready
 from layers.errors import Conflict
@@ -45,7 +46,8 @@ def database(settings: Settings, *, stays: bool = False) -> Iterator[str]:
 def run(settings: Settings, url: str) -> None:
     """Serves until SIGINT or SIGTERM, a worker beside it. Raises `Conflict` when the port is taken."""
     require_free_port(settings)
-    matrix_sets_of(settings)  # a file that is wrong is said once, before any process starts
+    matrix_sets_of(settings)  # what is wrong is said once, before any process starts
+    HostRules.read(settings.service_hosts)
     # the processes started here read their settings from the environment, like any other of ours
     os.environ["ONEMAP_DATABASE_URL"] = url
     os.environ["ONEMAP_HOME"] = str(settings.home)

@@ -13,6 +13,7 @@ from functools import partial
 from types import FrameType
 
 from api.app import create_app, end_streams
+from api.services.hosts import HostRules
 from api.settings import ApiSettings
 from gis.errors import BadMatrixSet
 from gis.matrix_set_files import read_matrix_sets
@@ -74,6 +75,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         font_folders=settings.font_folders,
         matrix_sets=matrix_sets_of(settings),
         local_systems=read_systems(settings.local_systems_file),
+        service_hosts=HostRules.read(settings.service_hosts),
     )
 
 

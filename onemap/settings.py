@@ -57,6 +57,8 @@ class Settings:
     """Folder of tile matrix sets of your own (JSON); `matrix_sets` in the home folder unless said."""
     sync_folder: Path | None = None
     """Folder on this machine from which files are imported by a timetable; none are unless it is said."""
+    service_hosts: tuple[str, ...] = ()
+    """Where services may be beyond the public internet, with commas: hosts, `*.suffix`, networks."""
     web_root: Path = PROJECT_ROOT / "web" / "dist"
     """Folder of the built page."""
 
@@ -157,7 +159,7 @@ def _parsed(variable: str, text: str) -> object:
             if text.lower() in ("0", "false", "no"):
                 return False
             raise _wrong(variable, text, "true or false")
-        case "ONEMAP_CORS_ORIGINS":
+        case "ONEMAP_CORS_ORIGINS" | "ONEMAP_SERVICE_HOSTS":
             return tuple(part.strip() for part in text.split(",") if part.strip())
         case "ONEMAP_LANGUAGE":
             if text not in ("zh", "en"):

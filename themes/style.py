@@ -12,24 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
-from zlib import crc32
 
 from layers.model import BoundingBox, Layer
 from themes.catalogue import Theme
+from themes.made_drawing import made_drawing
 from themes.raster_style import Scheme, draw_raster
+from themes.service_style import draw_service
 
 Drawing = Mapping[str, Any]
 """`layers`, `palette` and `legend` of one layer, as in its style file."""
 
 KNOWN = Path(__file__).parent.parent / "layers" / "known"
 BACKGROUND: Mapping[Scheme, str] = {"light": "#f4f3ef", "dark": "#0e151d"}
-HUES: Mapping[Scheme, tuple[str, ...]] = {
-    "light": ("#2f6fdb", "#0f8b8d", "#b7791f", "#7c4dbd", "#c0392b", "#3c8f3c", "#b03a82", "#52606d"),
-    "dark": ("#5b9bff", "#2cc0bf", "#e0a63f", "#a98bea", "#ff6b5e", "#5fc35f", "#e070b4", "#9aa5b3"),
-}
-"""Colours of layers without a drawing of their own: told apart from each other and from the ground."""
-ORDER: Mapping[str, int] = {"fill": 33, "line": 45, "circle": 71}
-"""Where a made drawing stands among the known ones: areas below roads' names, points above."""
 DEFAULT_ORDER = 50
 
 
@@ -39,10 +33,12 @@ def build_style(
     scheme: Scheme,
     tiles_url: Callable[[Sequence[str]], str],
     most_in_a_tile: int = 16,
+    services_url: str = "/services",
 ) -> dict[str, Any]:
     """A MapLibre style (version 8) of `themes`, of those of their layers that are in `layers`.
 
-    A raster layer has sources of its own. For all others one tile source for each theme, at
+    A raster layer has sources of its own, and so has the layer of a service, whose squares are below
+    `services_url`. For all others one tile source for each theme, at
     `tiles_url(layer ids)` (a TileJSON address); more where a theme has more layers than one tile takes. A
     layer in two themes is drawn once, from the first. A style layer's `metadata` says its layer
     (`onemap:layer`), its theme and its order; the style's says each layer's legend.
@@ -57,6 +53,11 @@ def build_style(
                 sources |= of_pixels.sources
                 drawn += of_pixels.layers
                 legends[layer.id] = of_pixels.legend
+            if layer.service is not None:
+                of_service = draw_service(layer, layer.service, theme.id, scheme, services_url)
+                sources |= of_service.sources
+                drawn += of_service.layers
+                legends[layer.id] = of_service.legend
         for layer in (layers[i] for i in theme.layers if i in layers and i not in legends):
             # Apart from the others: it may take long, or fail. One that must be told something is not drawn.
             if layer.function is not None and not layer.function.requires:
@@ -95,70 +96,13 @@ def build_style(
 def drawing_of(layer: Layer) -> Drawing:
     """The drawing of `layer`: its file's, or one made for its geometry type."""
     known = _known_drawing(layer.id) if layer.known else None
-    return known if known is not None else _made(layer)
+    return known if known is not None else made_drawing(layer)
 
 
 @cache
 def _known_drawing(layer_id: str) -> Drawing | None:
     file = KNOWN / f"{layer_id}.style.json"
     return cast(Drawing, json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
-
-
-def _made(layer: Layer) -> Drawing:
-    """Points as dots, lines as lines, areas as a light fill with an outline; mixed layers as all three."""
-    fill: dict[str, Any] = {
-        "id": f"{layer.id}-fill",
-        "type": "fill",
-        "paint": {"fill-color": "@ink", "fill-opacity": 0.22},
-    }
-    line: dict[str, Any] = {
-        "id": f"{layer.id}-line",
-        "type": "line",
-        "layout": {"line-cap": "round", "line-join": "round"},
-        "paint": {
-            "line-color": "@ink",
-            "line-width": ["interpolate", ["linear"], ["zoom"], 10, 0.8, 16, 2.2],
-        },
-    }
-    dot: dict[str, Any] = {
-        "id": f"{layer.id}-dot",
-        "type": "circle",
-        "paint": {
-            "circle-color": "@ink",
-            "circle-radius": ["interpolate", ["linear"], ["zoom"], 10, 1.6, 14, 3, 18, 6],
-            "circle-stroke-color": "@ring",
-            "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 13, 0, 15, 1],
-        },
-    }
-    style_layers: list[dict[str, Any]]
-    match layer.geometry_type:
-        case "Point":
-            style_layers = [dot]
-        case "MultiLineString":
-            style_layers = [line]
-        case "MultiPolygon":
-            style_layers = [fill, line]
-        case _:
-            fill["filter"] = ["in", ["geometry-type"], ["literal", ["Polygon", "MultiPolygon"]]]
-            dot["filter"] = ["in", ["geometry-type"], ["literal", ["Point", "MultiPoint"]]]
-            style_layers = [fill, line, dot]
-    for style_layer in style_layers:
-        style_layer["metadata"] = {"onemap:order": ORDER[style_layer["type"]]}
-    hue = crc32(layer.id.encode()) % len(HUES["light"])
-    return {
-        "layers": style_layers,
-        "palette": {
-            "light": {"ink": HUES["light"][hue], "ring": "#ffffff"},
-            "dark": {"ink": HUES["dark"][hue], "ring": "#0e151d"},
-        },
-        "legend": [
-            {
-                "kind": {"circle": "dot"}.get(style_layers[0]["type"], style_layers[0]["type"]),
-                "color": "@ink",
-                "title": layer.title._asdict(),
-            }
-        ],
-    }
 
 
 def _placed(

@@ -162,7 +162,21 @@ FOR_PUBLISHERS = {
 """Refused to everybody else; what a publisher meets there is in `test_imports.py`, `test_syncs.py` and
 `test_readings.py`."""
 
+GIVES_OF_SERVICES = {
+    "GET /api/v1/services",
+    "GET /api/v1/services/{layer_id}",
+    "GET /services/{layer_id}/{z}/{x}/{y}",
+    "GET /services/{layer_id}/legend",
+}
+"""Of other systems' services; `test_services.py` holds that they are closed to who may not see the layer."""
+
 FOR_ADMINS = {
+    "POST /api/v1/services/look",
+    "POST /api/v1/services",
+    "PATCH /api/v1/services/{layer_id}",
+    "DELETE /api/v1/services/{layer_id}",
+    "POST /api/v1/services/{layer_id}/check",
+    "GET /api/v1/services/{layer_id}/calls",
     "POST /api/v1/registered-layers",
     "GET /api/v1/registered-layers/{layer_id}",
     "POST /api/v1/registered-layers/{layer_id}/refresh",
@@ -371,7 +385,8 @@ async def test_a_row_of_another_district_looks_like_none(city_client: httpx2.Asy
 
 
 async def test_every_route_is_in_one_of_the_lists(city_client: httpx2.AsyncClient) -> None:
-    listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | GIVES_PIXELS | FOR_PUBLISHERS | FOR_ADMINS
+    listed = GIVES_ROWS | GIVES_NO_ROWS | LIVE | COMPARES | GIVES_PIXELS | GIVES_OF_SERVICES
+    listed |= FOR_PUBLISHERS | FOR_ADMINS
     assert not await operations(city_client) - listed
 
 

@@ -39,6 +39,8 @@ DOORS: dict[str, set[str]] = {
     "rio_tiler": {"tiles"},
     "rtree": {"grid"},
     "fastapi": {"api"},
+    "httpx2": {"api"},
+    "httpcore2": {"api"},
     "starlette": {"api"},
     "uvicorn": {"onemap"},
     "typer": {"onemap"},

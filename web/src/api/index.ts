@@ -18,6 +18,7 @@ import type {
   Look,
   Found,
   Series,
+  Service,
   StationNow,
   Theme,
   Timeline,
@@ -58,6 +59,11 @@ export interface TileAddress {
 export function readTileAddress(url: string): Promise<TileAddress> {
   const { pathname, search } = new URL(url, location.href)
   return send('GET', pathname + search)
+}
+
+/** The services of other systems whose layers the viewer may see. */
+export async function listServices(): Promise<Service[]> {
+  return (await send<{ services: Service[] }>('GET', '/api/v1/services')).services
 }
 
 export async function listThemes(): Promise<Theme[]> {

@@ -22,7 +22,7 @@ export interface Layer {
   id: string
   title: Title
   theme: string
-  kind: 'rows' | 'registered' | 'function' | 'raster'
+  kind: 'rows' | 'registered' | 'function' | 'raster' | 'service'
   geometry_type: GeometryType
   version: number
   /** Null where the viewer may see only part of the rows. */
@@ -80,6 +80,16 @@ export interface Timeline {
   layers: LayerHistory[]
   moments: Moment[]
   left_out: number
+}
+
+/** A layer of another system's service, and whether that answers; null: it was not asked yet. */
+export interface Service {
+  id: string
+  kind_title: Title
+  is_up: boolean | null
+  since: string | null
+  problem: Title | null
+  attribution: string
 }
 
 export interface Theme {

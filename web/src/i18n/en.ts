@@ -4,6 +4,8 @@ import type { Messages } from './zh'
 export const en: Messages = {
   title: 'One Map',
   mapOfTheCity: 'Map of the city',
+  serviceDown: 'not answering',
+  serviceSource: 'source',
   mapSource: 'CGCS2000 (EPSG:4490) · data from the layers of this service',
   level: 'Zoom',
   lost: 'The service cannot be reached; trying again',

@@ -2,6 +2,8 @@
 export const zh = {
   title: '一张图',
   mapOfTheCity: '城市地图',
+  serviceDown: '服务不可用',
+  serviceSource: '数据来源',
   mapSource: '坐标系 CGCS2000（EPSG:4490）· 数据来自本平台图层',
   level: '级别',
   lost: '与服务的连接中断，正在自动重试',

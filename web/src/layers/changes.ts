@@ -24,5 +24,7 @@ export function changesBetween(before: readonly Layer[], now: readonly Layer[]):
 /** What decides how a layer is drawn, besides its rows. */
 function drawnBy(layer: Layer): string {
   const { status, min_zoom, max_zoom, geometry_type } = layer
-  return JSON.stringify([status, min_zoom, max_zoom, geometry_type, layer.fields.map((field) => field.name)])
+  // What a service draws is not known square by square: said anew, it is drawn anew.
+  const said = layer.kind === 'service' ? layer.version : null
+  return JSON.stringify([status, min_zoom, max_zoom, geometry_type, layer.fields.map((field) => field.name), said])
 }

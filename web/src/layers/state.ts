@@ -6,6 +6,8 @@ import { standingNow } from '@/time/clock'
 
 export interface LegendEntry {
   title: Title
+  /** Address of a picture that explains the colours, of a layer of another system's service. */
+  picture?: string
   icon?: string
   color?: string
   casing?: string
@@ -42,7 +44,12 @@ export function isRaster(layer: Layer): boolean {
   return layer.kind === 'raster'
 }
 
-/** False for pixels and for what a function makes: there are no rows to ask for. */
+/** A layer of another system's service: what it holds is that system's to say. */
+export function isService(layer: Layer): boolean {
+  return layer.kind === 'service'
+}
+
+/** False for pixels, for what a function makes and for services: there are no rows to ask for. */
 export function hasRows(layer: Layer): boolean {
   return layer.kind === 'rows' || layer.kind === 'registered'
 }
@@ -117,6 +124,9 @@ export function stands(layer: string): boolean {
 
 const standingLayers = computed(() => onLayers.value.filter((layer) => stands(layer.id)))
 
+/** The layers of services that are on. */
+export const shownServices = computed(() => onLayers.value.filter(isService))
+
 /** The layers of rows that are on and that hold something, in the order of the tree: what can be asked about. */
 export const shownLayers = computed(() => standingLayers.value.filter(hasRows))
 
@@ -128,7 +138,7 @@ export const shownHeights = computed(() =>
 /** West, south, east, north of everything published, of pixels only where there is nothing else; null if nothing. */
 export const fullExtent = computed<api.Bounds | null>(() => {
   const placed = catalogue.value.layers.filter((layer) => layer.bounds)
-  const rows = placed.filter((layer) => !isRaster(layer))
+  const rows = placed.filter((layer) => !isRaster(layer) && !isService(layer))
   const boxes = (rows.length > 0 ? rows : placed).flatMap((layer) => (layer.bounds ? [layer.bounds] : []))
   if (boxes.length === 0) return null
   return [

@@ -24,6 +24,7 @@ import {
   visible,
   type LegendEntry,
 } from '@/layers/state'
+import { lookSoon } from '@/layers/services'
 import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { clock, kept } from '@/time/clock'
@@ -41,6 +42,9 @@ export const isDrawn = ref(false)
 export const drawings = ref(0)
 export const view = reactive({ zoom: 0, lon: 0, lat: 0, bearing: 0, pitch: 0, moves: 0 })
 export const threeD = ref(false)
+
+/** Prefix of the sources of layers of other systems' services. */
+const SERVICE = 'service:'
 
 /** Prefix of sources and layers that the page draws over the city itself. */
 export const OVERLAY = 'page-'
@@ -87,7 +91,10 @@ export function makeMap({ container, ...camera }: Start): MapLibreMap {
   }
   map.on('move', follow)
   map.on('load', follow)
-  map.on('error', ({ error }) => tolerate(error))
+  map.on('error', (told) => {
+    if (isOfService(told)) lookSoon()
+    else tolerate(told.error)
+  })
   const busy = (is: boolean) => () => container.setAttribute('aria-busy', String(is || !isDrawn.value))
   busy(true)()
   map.on('movestart', busy(true))
@@ -292,6 +299,11 @@ const RELOADED_WHILE_LOADING = /reload a tile that was never loaded/
 
 /** Said of a layer that did not stand yet at the moment that is shown: its source came without it, and it is hidden. */
 const NOT_YET_IN_SOURCE = /^Error: Source layer .* does not exist on source/
+
+/** Squares of another system's service may fail as long as it does: its line in the tree says so. */
+function isOfService(told: object): boolean {
+  return 'sourceId' in told && typeof told.sourceId === 'string' && told.sourceId.startsWith(SERVICE)
+}
 
 /** A tile that fails leaves a hole and is asked for again on the next move; that is said once a minute. */
 function tolerate(error: unknown): void {

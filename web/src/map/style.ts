@@ -33,7 +33,8 @@ const CJK = 'PingFang SC,Microsoft YaHei,Noto Sans CJK SC,Source Han Sans SC,Not
 /** The map layer a drawn layer belongs to, or null for the ground and overlays. */
 export function layerOf(drawn: LayerSpecification): string | null {
   const named = metadata(drawn)['onemap:layer']
-  return ('source-layer' in drawn && drawn['source-layer']) || (typeof named === 'string' ? named : null)
+  // Not the layer within the tile first: another system's tiles have names of their own.
+  return typeof named === 'string' ? named : ('source-layer' in drawn && drawn['source-layer']) || null
 }
 
 /**
