@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from api.raster_documents import RasterFileDocument, StagedRasterDocument
 from layers.import_runs import RunState
 from layers.model import AccessLevel, FieldType, GeometryType, LayerKind, LayerStatus, Sensitivity
+from layers.reviews import Action as ReviewAction
 from layers.staged_rows import ChangeKind
 from layers.timeline import HistoryKind
 
@@ -106,11 +107,24 @@ class LayersDocument(Document):
     layers: list[LayerDocument]
 
 
+class VersionReviewDocument(Document):
+    action: ReviewAction
+    by: str | None
+    """None for a caller who has not logged in, as the note is empty then."""
+    at: datetime
+    note: str
+
+
 class VersionDocument(Document):
     number: int
     published_at: datetime
     published_by: str | None
     """None for a caller who has not logged in."""
+    imported_by: str | None
+    """Who brought what was published; None too where that is the same person, or not known."""
+    sync: str | None
+    reviews: list[VersionReviewDocument]
+    rolled_back_to: int | None
     added: int
     changed: int
     removed: int
@@ -381,6 +395,23 @@ class FaultDocument(BaseModel):
     en: str
 
 
+class ReviewStepDocument(Document):
+    action: ReviewAction
+    by: str
+    at: datetime
+    note: str
+
+
+class ReviewDocument(Document):
+    is_demanded: bool
+    """Another person than who imported has to publish it."""
+    is_submitted: bool
+    """It waits for that person."""
+    may_approve: bool
+    """The caller took no part in it."""
+    steps: list[ReviewStepDocument]
+
+
 class ImportDocument(Document):
     id: str
     state: RunState
@@ -395,6 +426,7 @@ class ImportDocument(Document):
     started_by: str
     sync: str | None
     """The sync that began it; None: a person did."""
+    review: ReviewDocument
     started_at: datetime
     ended_at: datetime | None
     revision: int

@@ -20,8 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from api.answers import Json
 from api.context import Context, ContextDep
 from api.documents import ChangedRowsDocument, ImportDocument, ImportsDocument
+from api.import_answers import import_document, rules_of, told
 from api.look_documents import LookDocument
-from api.raster_documents import raster_document
 from api.session import PublisherDep
 from api.uploads import folder_of
 from gis.crs import Frame
@@ -32,9 +32,9 @@ from layers.import_runs import Run
 from layers.mendings import parse_mendings
 from layers.model import RasterMeaning
 from layers.notices import IMPORT_CHANNEL, Missed, Subscription
-from layers.raster_json import raster_from_json
 from layers.rasters import TAKEN
 from layers.readings import STATION_LAYER
+from layers.reviews import ReviewRules
 from layers.staged_readings import READINGS, staged_reading_changes
 from layers.staged_rows import MAX_LIMIT, ChangeKind, Side, staged_changes
 from layers.uploads import get_upload
@@ -174,7 +174,7 @@ async def begin_import(wanted: NewImport, context: ContextDep, viewer: Publisher
         by=viewer.name,
         look_first=wanted.look_first,
     )
-    return Json(import_document(run), status_code=202)
+    return await told(context, viewer, run, status_code=202)
 
 
 @router.get("/imports", response_model=ImportsDocument)
@@ -189,9 +189,10 @@ async def list_imports(
     runs = await import_runs.list_runs(
         context.database, limit=limit, after=after, by=viewer.name if limited else None
     )
+    rules = await rules_of(context)
     return Json(
         {
-            "imports": [import_document(run, whole=False) for run in runs],
+            "imports": [import_document(run, viewer, rules, whole=False) for run in runs],
             "next": str(runs[-1].id) if len(runs) == limit else None,
         }
     )
@@ -202,7 +203,7 @@ async def get_import(import_id: ImportId, context: ContextDep, viewer: Publisher
     """One import: its state, how far it is, its report, and what publishing it would do (publishers)."""
     run = await import_runs.get_run(context.database, import_id, viewer)
     await _know_what_it_published(context, run)
-    return Json(import_document(run))
+    return await told(context, viewer, run)
 
 
 @router.get(
@@ -300,7 +301,7 @@ async def read_import(import_id: ImportId, wanted: Again, context: ContextDep, v
 async def compare_import(import_id: ImportId, context: ContextDep, viewer: PublisherDep) -> Json:
     """Compares a staged import again, with the versions that stand now (publishers)."""
     await import_runs.get_run(context.database, import_id, viewer)
-    return Json(import_document(await staged_runs.compare_again(context.database, import_id)))
+    return await told(context, viewer, await staged_runs.compare_again(context.database, import_id))
 
 
 @router.post("/imports/{import_id}/publish", response_model=ImportDocument)
@@ -309,7 +310,8 @@ async def publish_import(
 ) -> Json:
     """Publishes a staged import, all its layers or none (publishers; with districts, within them only).
 
-    409 where a layer has moved on from the version it was compared with: compare again and look again.
+    409 where a layer has moved on from the version it was compared with: compare again and look again. Where
+    another person is demanded, 403 for who imported it and 409 before it was submitted.
     """
     await import_runs.get_run(context.database, import_id, viewer)
     run = await staged_runs.publish_run(
@@ -319,9 +321,10 @@ async def publish_import(
         seen=wanted.versions,
         note=wanted.note,
         rasters=context.settings.rasters,
+        review=context.settings.review,
     )
     await context.catalogue.refresh()
-    return Json(import_document(run))
+    return await told(context, viewer, run)
 
 
 @router.post("/imports/{import_id}/cancel", response_model=ImportDocument)
@@ -329,8 +332,8 @@ async def cancel_import(import_id: ImportId, context: ContextDep, viewer: Publis
     """Stops an import that waits, is looked at or read; discards one that is staged (publishers)."""
     run = await import_runs.get_run(context.database, import_id, viewer)
     if run.state == "staged":
-        return Json(import_document(await staged_runs.discard_run(context.database, import_id)))
-    return Json(import_document(await import_runs.ask_to_cancel(context.database, import_id)))
+        return await told(context, viewer, await staged_runs.discard_run(context.database, import_id))
+    return await told(context, viewer, await import_runs.ask_to_cancel(context.database, import_id))
 
 
 async def _queue_again(
@@ -338,16 +341,21 @@ async def _queue_again(
 ) -> Json:
     await import_runs.get_run(context.database, import_id, viewer)
     run = await staged_runs.queue_again(
-        context.database, import_id, wanted.options.model_dump(exclude_defaults=True), look_first=look_first
+        context.database,
+        import_id,
+        wanted.options.model_dump(exclude_defaults=True),
+        look_first=look_first,
+        by=viewer.name,
     )
-    return Json(import_document(run), status_code=202)
+    return await told(context, viewer, run, status_code=202)
 
 
 async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscription) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_S
     await _know_what_it_published(context, run)
-    yield _message(run)
+    rules = await rules_of(context)
+    yield _message(run, viewer, rules)
     while run.is_open and loop.time() < end:
         try:
             notice = await asyncio.wait_for(anext(news), HEARTBEAT_S)
@@ -357,7 +365,7 @@ async def _messages(context: Context, viewer: Viewer, run: Run, news: Subscripti
         if isinstance(notice, Missed) or (notice.subject == str(run.id) and notice.number > run.revision):
             run = await import_runs.get_run(context.database, run.id, viewer)
             await _know_what_it_published(context, run)
-            yield _message(run)
+            yield _message(run, viewer, rules)
 
 
 async def _know_what_it_published(context: Context, run: Run) -> None:
@@ -369,9 +377,9 @@ async def _know_what_it_published(context: Context, run: Run) -> None:
             return
 
 
-def _message(run: Run) -> bytes:
-    told = orjson.dumps(import_document(run))
-    return b"id: %d\nevent: import\ndata: %b\n\n" % (run.revision, told)
+def _message(run: Run, viewer: Viewer, rules: ReviewRules) -> bytes:
+    document = orjson.dumps(import_document(run, viewer, rules))
+    return b"id: %d\nevent: import\ndata: %b\n\n" % (run.revision, document)
 
 
 async def _scope(context: Context, viewer: Viewer, layer_id: str) -> Scope | None:
@@ -381,54 +389,6 @@ async def _scope(context: Context, viewer: Viewer, layer_id: str) -> Scope | Non
     except NotFound:
         return None
     return scope_for(viewer, layer)
-
-
-def import_document(run: Run, *, whole: bool = True) -> Mapping[str, Any]:
-    """An import as it travels; not `whole`: without its reports."""
-    return {
-        "id": str(run.id),
-        "state": run.state,
-        "files": run.file_name,
-        "options": run.options,
-        "look_first": run.look_first,
-        "step": run.step,
-        "rows_done": run.rows_done,
-        "rows_total": run.rows_total,
-        "cancel_asked": run.cancel_asked,
-        "started_by": run.started_by,
-        "sync": run.sync,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "revision": run.revision,
-        "layers": [
-            {
-                "layer": told["layer"],
-                "kind": told.get("kind", "rows"),
-                "title": told["title"],
-                "rows": told["count"],
-                "version": told["base_version"],
-                "added": told["difference"][0],
-                "changed": told["difference"][1],
-                "removed": told["difference"][2],
-                "unchanged": told["difference"][3],
-                "boxes": told["difference"][4],
-                "readings": told.get("readings"),
-                "raster": _raster_document(told),
-            }
-            for told in run.stages
-        ],
-        "versions": run.report.get("versions", {}),
-        "stored": run.report.get("stored"),
-        "fault": run.report.get("fault"),
-        "reports": run.report.get("reports", []) if whole else [],
-    }
-
-
-def _raster_document(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if told.get("kind") != "raster":
-        return None
-    raster = raster_from_json(told["raster"])
-    return {**raster_document(raster), "replaces": told["replaces"], "size_bytes": raster.size_bytes}
 
 
 def side_document(side: Side | None) -> Mapping[str, Any] | None:

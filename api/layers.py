@@ -209,6 +209,13 @@ def _version_document(version: Version, viewer: Viewer) -> Mapping[str, Any]:
         "number": version.number,
         "published_at": version.published_at,
         "published_by": version.published_by if viewer.is_logged_in else None,
+        "imported_by": version.report.get("imported_by") if viewer.is_logged_in else None,
+        "sync": version.report.get("sync") if viewer.is_logged_in else None,
+        "reviews": [
+            step if viewer.is_logged_in else {**step, "by": None, "note": ""}
+            for step in version.report.get("reviews", [])
+        ],
+        "rolled_back_to": version.report.get("rolled_back_to"),
         "added": version.added,
         "changed": version.changed,
         "removed": version.removed,

@@ -40,6 +40,8 @@ class ApiSettings:
     """Folder of tile archives that anybody may read; None: none are served."""
     rasters: Path | None = None
     """Folder of the files of raster layers; None: there are none."""
+    review: bool = False
+    """What is imported is published by another person than imported it (`layers.reviews`)."""
     sync_folder: Path | None = None
     """Folder from which syncs may take files, the worker's too; None: none may."""
     matrix_sets: MatrixSets = BUILT_IN

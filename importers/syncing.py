@@ -46,6 +46,8 @@ class Places(NamedTuple):
     uploads: Path
     folder: Path | None = None
     rasters: Path | None = None
+    review: bool = False
+    """Nothing is published without another person than who imported."""
 
 
 async def keep_syncing(db: Database, places: Places) -> None:
@@ -61,7 +63,7 @@ async def keep_syncing(db: Database, places: Places) -> None:
 async def sync_once(db: Database, places: Places, now: datetime) -> int:
     """Settles what was read, then begins every sync that is due at `now`; how many were begun."""
     await sync_runs.break_off_dead(db, now)
-    await settle(db, now, uploads=places.uploads, rasters=places.rasters)
+    await settle(db, now, uploads=places.uploads, rasters=places.rasters, review=places.review)
     begun = 0
     while (due := await claim_due(db, now)) is not None:
         await carry_out(db, places, due, now)

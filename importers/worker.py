@@ -51,11 +51,13 @@ async def work_on_imports(
     systems: Path | None = None,
     rasters: Path | None = None,
     sync_folder: Path | None = None,
+    review: bool = False,
 ) -> None:
     """Reads queued runs and begins those of syncs, until cancelled; `uploads`: folder of what was sent.
 
     `systems`: the operator's file of city-local systems, read anew for each run. `rasters`: the folder of
     the files of rasters; None: they are refused. `sync_folder`: where syncs may take files from.
+    `review`: these publish nothing without another person (`layers.reviews`).
     """
     await revive(db, with_stages=True)
 
@@ -63,7 +65,7 @@ async def work_on_imports(
         await read_run(db, uploads, run_id, systems, rasters)
 
     tending = asyncio.create_task(_tend(db, uploads, rasters), name="tending")
-    places = Places(uploads, sync_folder, rasters)
+    places = Places(uploads, sync_folder, rasters, review)
     syncing = asyncio.create_task(keep_syncing(db, places), name="syncing")
     try:
         await work(db, read)

@@ -20,6 +20,7 @@ The rules, in order:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -208,6 +209,16 @@ def require_own(viewer: Viewer, owner: str) -> None:
 def may_have_local(viewer: Viewer, *, is_secret: bool) -> bool:
     """True if coordinates may leave to `viewer` in a city-local system."""
     return viewer.has("publisher", "admin") if is_secret else viewer.is_logged_in
+
+
+def require_other(viewer: Viewer, makers: Collection[str]) -> None:
+    """Raises `NotAllowed` if the viewer is one of `makers`, whose work another person has to approve."""
+    if viewer.name in makers:
+        raise NotAllowed(
+            "按规定须由导入人以外的人审核发布，您参与了该次导入",
+            "another person than who imported has to publish this; you took part in the import",
+            makers=sorted(makers),
+        )
 
 
 def _districts(viewer: Viewer, layer: Layer) -> tuple[str, ...] | None:

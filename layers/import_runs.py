@@ -89,6 +89,7 @@ class Run:
     revision: int
     look_first: bool
     sync: str | None
+    reviews: tuple[Mapping[str, Any], ...]
 
     @property
     def is_open(self) -> bool:
@@ -164,7 +165,7 @@ async def create_run_in(
     )
     row = (await connection.execute(made.returning(_table))).mappings().one()
     await notify(connection, IMPORT_CHANNEL, row["id"], row["revision"])
-    return _run(row)
+    return run_from_row(row)
 
 
 def may_see(viewer: Viewer, run: Run) -> bool:
@@ -176,9 +177,9 @@ async def get_run(db: Database, run_id: uuid.UUID, viewer: Viewer | None = None)
     """The run; raises `NotFound`, also for one that `viewer` may not know of."""
     async with db.connect() as connection:
         row = (await connection.execute(select(_table).where(_table.c.id == run_id))).mappings().one_or_none()
-    if row is None or (viewer is not None and not may_see(viewer, _run(row))):
+    if row is None or (viewer is not None and not may_see(viewer, run_from_row(row))):
         raise _no_such(run_id)
-    return _run(row)
+    return run_from_row(row)
 
 
 async def list_runs(
@@ -193,7 +194,7 @@ async def list_runs(
         place = tuple_(_table.c.started_at, _table.c.id)
         statement = statement.join(mark, place < tuple_(mark.c.started_at, mark.c.id))
     async with db.connect() as connection:
-        return [_run(row) for row in (await connection.execute(statement)).mappings()]
+        return [run_from_row(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def claim(db: Database, run_id: uuid.UUID) -> Run | None:
@@ -261,7 +262,7 @@ async def lock_run(connection: AsyncConnection, run_id: uuid.UUID) -> Run:
     row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         raise _no_such(run_id)
-    return _run(row)
+    return run_from_row(row)
 
 
 async def move(connection: AsyncConnection, run_id: uuid.UUID, to: RunState, **values: Any) -> Run:
@@ -283,7 +284,7 @@ async def write(connection: AsyncConnection, run_id: uuid.UUID, **values: Any) -
     changed = statement.values(**values, revision=_table.c.revision + 1).returning(_table)
     row = (await connection.execute(changed)).mappings().one()
     await notify(connection, IMPORT_CHANNEL, run_id, row["revision"])
-    return _run(row)
+    return run_from_row(row)
 
 
 def wrong_state(run: Run, wanted: str) -> Conflict:
@@ -296,7 +297,8 @@ def wrong_state(run: Run, wanted: str) -> Conflict:
     )
 
 
-def _run(row: RowMapping) -> Run:
+def run_from_row(row: RowMapping) -> Run:
+    """A `Run` from a row of `onemap.import_run`."""
     return Run(
         id=row["id"],
         state=row["state"],
@@ -318,6 +320,7 @@ def _run(row: RowMapping) -> Run:
         revision=row["revision"],
         look_first=row["look_first"],
         sync=row["sync"],
+        reviews=tuple(row["reviews"]),
     )
 
 

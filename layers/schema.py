@@ -88,6 +88,13 @@ layer = Table(
         comment="what is still to be made: indexes, copy",
     ),
     Column("rasters", JSONB, nullable=False, server_default=text("'[]'"), comment="of a raster layer: files"),
+    Column(
+        "needs_review",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="published by another person than imported it",
+    ),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("access IN ('public', 'login', 'restricted')", name="access"),
     CheckConstraint("status IN ('empty', 'published', 'withdrawn')", name="status"),
@@ -167,6 +174,13 @@ import_run = Table(
         comment="the worker only looks at the files, and leaves the rest to a person",
     ),
     Column("sync", Text, comment="name of the sync that began it; null: a person did"),
+    Column(
+        "reviews",
+        JSONB,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="layers.reviews: who submitted, sent back, approved",
+    ),
     Index(None, "started_at", "id"),
     Index(
         "ix_import_run_open",

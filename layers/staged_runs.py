@@ -28,6 +28,7 @@ from layers.jobs import put
 from layers.model import Difference, Layer, Version
 from layers.parts import refuse_outside_part
 from layers.publish import compare, moved_on, publish_in
+from layers.reviews import approved, read_again, review_rules, review_rules_in, submission_note
 from layers.schema import STAGE_SCHEMA
 from layers.stage import KEPT, Staged, drop_stage, is_alive, keep_stage, stage_table
 from layers.staged_rasters import StagedRaster, compare_raster, publish_rasters_in
@@ -86,9 +87,9 @@ async def queue_run(
 
 
 async def queue_again(
-    db: Database, run_id: uuid.UUID, options: Mapping[str, Any], *, look_first: bool
+    db: Database, run_id: uuid.UUID, options: Mapping[str, Any], *, look_first: bool, by: str
 ) -> Run:
-    """Queues a run that was looked at, staged or refused, to be read or looked at with other options.
+    """Queues a run that was looked at, staged or refused, to be read or looked at as `by` says.
 
     What it had staged is dropped. Raises `Conflict` in any other state, and for a run whose files are gone
     (those of a refused one are kept for some days only).
@@ -113,6 +114,7 @@ async def queue_again(
             rows_total=None,
             attempts=0,
             ended_at=None,
+            reviews=read_again(run, by),
         )
         await put(connection, run_id)
     return queued
@@ -217,6 +219,7 @@ async def publish_run(
     seen: Mapping[str, int],
     note: str = "",
     rasters: Path | None = None,
+    review: bool = False,
 ) -> Run:
     """Publishes all stages of the run, or none: each the next version of its layer; readings are written.
 
@@ -224,8 +227,12 @@ async def publish_run(
     `Conflict` if that is not what the run was compared with or a layer (or the part of it that the run
     replaces, or the readings that stand) has moved on since, `NotAllowed` if the viewer may not change a
     layer, or a row outside their districts would change. `rasters`: the folder of the files of rasters.
+    `review`: another person than who imported is demanded for every layer (`layers.reviews`); for single ones
+    it may be anyway. What was said when it was submitted is the versions' note then.
     """
     run = await _staged_run(db, run_id, "published")
+    # before anything is made ready for it: who may not publish registers no layer
+    approved(run, await review_rules(db, everywhere=review), viewer, note)
     districts: tuple[str, ...] = ()
     for one in stages_of(run):
         layer = one.staged.layer
@@ -245,9 +252,12 @@ async def publish_run(
         if run.state != "staged":
             raise wrong_state(run, "published")
         brought = brought_by(run)
+        steps = approved(run, await review_rules_in(connection, everywhere=review), viewer, note)
+        note = submission_note(run) or note
+        came = {"import": str(run.id), "imported_by": run.started_by, "sync": run.sync, "reviews": steps}
         made = await publish_in(
             connection,
-            [(one.staged, one.report) for one in brought.rows],
+            [(one.staged, {**one.report, **came}) for one in brought.rows],
             by=viewer.name,
             note=note,
             partial=bool(run.options.get("partial")),
@@ -256,14 +266,19 @@ async def publish_run(
             districts=districts,
         )
         pictures = await publish_rasters_in(
-            connection, brought.rasters, rasters, viewer, seen=seen, note=note
+            connection,
+            [replace(one, report={**one.report, **came}) for one in brought.rasters],
+            rasters,
+            viewer,
+            seen=seen,
+            note=note,
         )
         # After the layers: stations may have come with their readings.
         if brought.readings is not None:
             await publish_readings_in(connection, brought.readings, viewer)
         report = _concluded(run.report, brought, [*made, *pictures])
         end: RunEnd = "published" if made or pictures or report["stored"] else "unchanged"
-        run = await move(connection, run_id, end, stages=[], report=report)
+        run = await move(connection, run_id, end, stages=[], report=report, reviews=steps)
     await after_publication(db, made)
     return run
 

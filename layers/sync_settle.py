@@ -23,6 +23,7 @@ from layers.db import Database
 from layers.errors import Conflict, NotAllowed, NotFound, OneMapError, Unavailable
 from layers.import_runs import Run, get_run
 from layers.model import Text
+from layers.reviews import is_submitted, review_rules, submit
 from layers.staged_readings import READINGS
 from layers.staged_runs import compare_again, discard_run, publish_run
 from layers.sync_runs import SyncEnd, SyncRun, end_in, run_of
@@ -53,10 +54,13 @@ class _NotToBePublished(Exception):
         self.sentence = sentence
 
 
-async def settle(db: Database, now: datetime, *, uploads: Path, rasters: Path | None = None) -> int:
+async def settle(
+    db: Database, now: datetime, *, uploads: Path, rasters: Path | None = None, review: bool = False
+) -> int:
     """Goes on with every run whose import is staged or has ended; how many there were.
 
-    `uploads`, `rasters`: the folders of what was sent for import and of rasters' files.
+    `uploads`, `rasters`: the folders of what was sent for import and of rasters' files. `review`: another
+    person is demanded for every layer (`layers.reviews`); what a sync brought is submitted to one then.
     """
     ready = or_(
         (_run.c.state == "running") & _import.c.state.not_in(("uploaded", "reading")),
@@ -68,7 +72,7 @@ async def settle(db: Database, now: datetime, *, uploads: Path, rasters: Path | 
         )
         run_ids = list(found)
     for run_id in run_ids:
-        await _settle(db, run_id, now, uploads, rasters)
+        await _settle(db, run_id, now, uploads, rasters, review)
     return len(run_ids)
 
 
@@ -97,7 +101,9 @@ def why_a_person(sync: Sync, brought: Brought, standing: Mapping[str, int]) -> T
     return None
 
 
-async def _settle(db: Database, run_id: int, now: datetime, uploads: Path, rasters: Path | None) -> None:
+async def _settle(
+    db: Database, run_id: int, now: datetime, uploads: Path, rasters: Path | None, review: bool
+) -> None:
     statement = select(_run).where(_run.c.id == run_id, _run.c.state.in_(("running", "waiting")))
     async with db.begin(timeout_ms=0) as connection:
         found = await connection.execute(statement.with_for_update(skip_locked=True))
@@ -110,7 +116,7 @@ async def _settle(db: Database, run_id: int, now: datetime, uploads: Path, raste
         wait: Text | None = None
         if imported.state == "staged":
             try:
-                imported, wait = await _published(db, sync, imported, rasters)
+                imported, wait = await _published(db, sync, imported, rasters, review)
             except _NotToBePublished as error:
                 await end_in(connection, run, "failed", now, sentence=error.sentence)
                 _log.warning("sync %s failed: %s", run.sync, error.sentence.en)
@@ -127,9 +133,15 @@ async def _settle(db: Database, run_id: int, now: datetime, uploads: Path, raste
 
 
 async def _published(
-    db: Database, sync: Sync, imported: Run, rasters: Path | None
+    db: Database, sync: Sync, imported: Run, rasters: Path | None, review: bool
 ) -> tuple[Run, Text | None]:
     """Publishes what is staged if it may be; the import afterwards, and why a person has to look."""
+    if (await review_rules(db, everywhere=review)).hold_for(imported):
+        why = why_a_person(sync, brought_by(imported), await _standing(db, imported))
+        why = why or Text("按规定须由他人审核后发布", "another person has to approve it")
+        if not is_submitted(imported):
+            imported = await submit(db, imported.id, by=sync.owner, note=_note(sync))
+        return imported, why
     for _ in range(_MOVED_ON):
         why = why_a_person(sync, brought_by(imported), await _standing(db, imported))
         if why is not None:
@@ -162,8 +174,12 @@ async def _publish(db: Database, sync: Sync, imported: Run, viewer: Viewer, rast
     seen |= {one.layer.id: one.base_version for one in brought.rasters}
     if brought.readings is not None:
         seen[READINGS] = 0
-    note = f"定时同步 {sync.title or sync.name} / sync {sync.name}"
-    return await publish_run(db, imported.id, viewer, seen=seen, note=note, rasters=rasters)
+    return await publish_run(db, imported.id, viewer, seen=seen, note=_note(sync), rasters=rasters)
+
+
+def _note(sync: Sync) -> str:
+    """What versions say that come of the sync."""
+    return f"定时同步 {sync.title or sync.name} / sync {sync.name}"
 
 
 async def _end(connection: AsyncConnection, run: SyncRun, imported: Run, now: datetime) -> None:

@@ -14,6 +14,7 @@ from onemap import terminal
 from onemap.collecting import loading
 from onemap.import_commands import check, import_
 from onemap.register_commands import add_register_commands
+from onemap.review_commands import review_app
 from onemap.service_commands import services_app
 from onemap.settings import Settings, read_settings, settings_of
 from onemap.sync_commands import sync_app
@@ -41,6 +42,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(coordinates_app, name="coordinates")
 app.add_typer(tiles_app, name="tiles")
 app.add_typer(sync_app, name="sync")
+app.add_typer(review_app, name="review")
 app.command("import")(import_)
 app.command("check")(check)
 

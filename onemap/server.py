@@ -71,6 +71,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         tile_store=None if settings.database_url is None else settings.tile_store(settings.database_url),
         tile_store_bytes=settings.tiles_on_disk_mb * 2**20,
         rasters=settings.rasters,
+        review=settings.review == "other",
         sync_folder=settings.sync_folder,
         font_folders=settings.font_folders,
         matrix_sets=matrix_sets_of(settings),

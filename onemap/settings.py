@@ -55,6 +55,8 @@ class Settings:
     """File of city-local coordinate systems; `local_systems.toml` in the home folder unless said."""
     matrix_sets: Path | None = None
     """Folder of tile matrix sets of your own (JSON); `matrix_sets` in the home folder unless said."""
+    review: Literal["none", "other"] = "none"
+    """`other`: what is imported over HTTP is published by another person than imported it."""
     sync_folder: Path | None = None
     """Folder on this machine from which files are imported by a timetable; none are unless it is said."""
     service_hosts: tuple[str, ...] = ()
@@ -164,6 +166,10 @@ def _parsed(variable: str, text: str) -> object:
         case "ONEMAP_LANGUAGE":
             if text not in ("zh", "en"):
                 raise _wrong(variable, text, "zh or en")
+            return text
+        case "ONEMAP_REVIEW":
+            if text not in ("none", "other"):
+                raise _wrong(variable, text, "none or other")
             return text
         case "ONEMAP_DATABASE_URL":
             if not text.startswith(("postgresql://", "postgres://")):

@@ -53,6 +53,7 @@ async def _work(settings: Settings, url: str, parent: int | None) -> None:
                         settings.local_systems_file,
                         settings.rasters,
                         settings.sync_folder,
+                        settings.review == "other",
                     )
             except OneMapError as error:
                 _log.warning("the worker pauses: %s", error.en)

@@ -422,12 +422,12 @@ async def test_a_run_is_looked_at_first_and_read_as_a_person_then_says(
     assert [trouble["rule"] for trouble in look["tables"][0]["troubles"]] == ["place"]
     assert not await left_behind(database)
     options = {"columns": {"a": "@x", "b": "@y"}}
-    queued = await queue_again(database, run.id, options, look_first=False)
+    queued = await queue_again(database, run.id, options, look_first=False, by="li")
     assert (queued.state, queued.look_first, queued.options) == ("uploaded", False, options)
     await read_run(database, tmp_path, run.id)
     staged = await get_run(database, run.id)
     assert (staged.state, staged.layer_id) == ("staged", "t")
-    await queue_again(database, run.id, {**options, "layer_id": "other"}, look_first=True)
+    await queue_again(database, run.id, {**options, "layer_id": "other"}, look_first=True, by="li")
     assert not await left_behind(database), "what was staged is dropped"
     await read_run(database, tmp_path, run.id)
     assert (await get_run(database, run.id)).state == "looked"
@@ -438,7 +438,7 @@ async def test_a_refused_run_is_read_again_with_refused_rows_left_out(
 ) -> None:
     run = await read(database, tmp_path, FIRST + "c,丙,,\n")
     assert (run.state, run.is_open) == ("refused", False)
-    queued = await queue_again(database, run.id, {"allow_refused": True}, look_first=False)
+    queued = await queue_again(database, run.id, {"allow_refused": True}, look_first=False, by="li")
     assert (queued.is_open, queued.ended_at, queued.report) == (True, None, {})
     await read_run(database, tmp_path, run.id)
     assert (await get_run(database, run.id)).state == "staged"

@@ -167,7 +167,7 @@ async def test_what_was_seen_is_kept_and_the_run_waits_to_be_read_otherwise(data
     assert (looked.state, looked.is_open, looked.worker) == ("looked", True, None)
     assert await get_look(database, run.id) == {"tables": [1]}
     with pytest.raises(Conflict, match="gone"):
-        await queue_again(database, run.id, {}, look_first=False)
+        await queue_again(database, run.id, {}, look_first=False, by="li")
     assert (await ask_to_cancel(database, run.id)).state == "cancelled"
 
 
