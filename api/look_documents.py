@@ -107,6 +107,13 @@ class FoundDocument(Document):
     en: str
 
 
+class LookedPictureDocument(Document):
+    image: str
+    """A data address: WebP, transparent where there is nothing."""
+    corners: list[tuple[float, float]]
+    """North-west, north-east, south-east, south-west; longitude and latitude, EPSG:4490."""
+
+
 class LookedRasterDocument(Document):
     width: int
     height: int
@@ -121,6 +128,8 @@ class LookedRasterDocument(Document):
     """Those that the layer has already, the newest first."""
     replaces: int | None
     """The version of the same date whose place it would take."""
+    picture: LookedPictureDocument | None = None
+    """A small one of the whole; null where none could be made in some seconds."""
 
 
 class LookTroubleDocument(Document):

@@ -12,6 +12,7 @@ import shapely
 from importers.deliver_raster import RasterPart, own_title, plan_raster
 from importers.errors import BadFile
 from importers.options import ImportOptions
+from importers.raster_picture import drawn_apart
 from importers.source import Source
 from importers.whereabouts import Looked, look_at_place
 from layers.errors import BadRequest
@@ -46,7 +47,7 @@ def look_at_raster(
 
 def raster_json(part: RasterPart, options: ImportOptions) -> dict[str, Any]:
     """What is told of a planned raster, as members of the table's JSON object."""
-    pixels, layer = part.source.pixels, part.layer
+    source, pixels, layer = part.source, part.source.pixels, part.layer
     assert pixels is not None
     same = next((one for one in by_date(layer) if one.taken == part.taken.value), None)
     return {
@@ -71,9 +72,10 @@ def raster_json(part: RasterPart, options: ImportOptions) -> dict[str, Any]:
             "nodata": None if pixels.nodata is None else f"{pixels.nodata:g}",
             "taken": part.taken._asdict(),
             "meaning": part.meaning._asdict(),
-            "size_bytes": part.source.path.stat().st_size,
+            "size_bytes": source.path.stat().st_size,
             "dates": [one.taken for one in by_date(layer)],
             "replaces": None if same is None else same.version,
+            "picture": None if source.crs is None else drawn_apart(source.path, pixels, source.crs),
         },
         "preview": _outline(part),
         "bounds": [float(v) for v in part.bounds],

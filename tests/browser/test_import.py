@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from gis.crs import CGCS2000, read_crs, reproject
 from tests.browser.conftest import PHONE, Town, Visit
 from tests.importers.specimens import packed, parts_of, text, vector
-from tests.pictures import write_tif
+from tests.pictures import decoded, write_tif
 
 pytestmark = pytest.mark.browser
 
@@ -348,13 +348,23 @@ def aerial(path: Path, colour: tuple[int, int, int]) -> Path:
     return write_tif(path, pixels, corner=(452_000.0, 3_513_200.0), step=(2.0, -2.0))
 
 
+def share_of_map(page: Page, colour: tuple[int, int, int]) -> float:
+    """How much of the map is nearly of a colour."""
+    seen = decoded(page.locator(".map").screenshot())[:3].astype(int)
+    near = np.abs(seen - np.array(colour)[:, None, None]).max(axis=0) < 45
+    return float(near.mean())
+
+
 def test_an_image_is_published_with_the_date_that_a_person_says(visit: Visitors, tmp_path: Path) -> None:
     visitor = visit()
     page = open_panel(visitor)
-    send(page, aerial(tmp_path / "无人机航拍_2026.tif", (70, 120, 60)))
+    send(page, aerial(tmp_path / "无人机航拍_2026.tif", (200, 30, 160)))
     looked = page.locator(".step-look")
     expect(looked).to_contain_text("600 × 600")
     expect(looked.get_by_label("影像日期")).to_have_value("2026")
+    expect(looked.get_by_alt_text("影像缩略图")).to_be_visible()
+    visitor.wait_until_still()
+    assert share_of_map(page, (200, 30, 160)) > 0.02, "the image lies on the map before it is published"
     looked.get_by_label("图层标识").fill("drone")
     looked.get_by_label("图层名称").fill("无人机航拍")
     looked.get_by_role("button", name="应用").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 import zipfile
 from datetime import date
@@ -18,6 +19,7 @@ from rasterio.transform import Affine
 from gis.crs import read_crs
 from importers.errors import BadFile, NoMatch, NotWhatItSays, Truncated, UnknownPlace, Unreadable
 from importers.options import ImportOptions
+from importers.raster_picture import SIDE, drawn_apart
 from importers.run import import_files, stage_files
 from importers.taken import date_in, when_taken, without_date
 from layers.access import ANONYMOUS, SYSTEM
@@ -27,7 +29,8 @@ from layers.errors import BadRequest, Conflict, LoginNeeded, NotFound
 from layers.model import Layer, Text
 from layers.publish import roll_back, withdraw
 from layers.rasters import by_date, last_day, raster_scope
-from tests.pictures import EASTING, NORTHING, eastings, write_tif
+from tests.importers.specimens import sources
+from tests.pictures import CENTRE, EASTING, NORTHING, decoded, eastings, write_tif
 from tests.tiles.town import put, shop_layer, shops
 
 GREEN = np.tile(np.array([60, 140, 70], dtype=np.uint8)[:, None, None], (1, 64, 64))
@@ -432,3 +435,38 @@ def test_a_raster_layer_with_fields_is_no_description() -> None:
         check(
             Layer("a", Text("甲", "a"), "imagery", "Geometry", (Field("n", Text("n", "n")),), kind="raster")
         )
+
+
+def test_a_small_picture_is_made_of_any_raster_that_can_be_read(tmp_path: Path) -> None:
+    photo = np.stack([np.full((900, 600), n, np.uint8) for n in (200, 100, 50)])
+    palette = {0: (0, 0, 0, 255), 1: (0, 200, 0, 255)}
+    for name, bands, more in (
+        ("照片", photo, {}),
+        ("高程", eastings(), {"nodata": -9999.0}),
+        ("分类", np.ones((1, 40, 40), np.uint8), {"palette": palette}),
+    ):
+        [source] = sources(write_tif(tmp_path / f"{name}.tif", bands, **more))
+        assert source.pixels is not None
+        assert source.crs is not None
+        drawn = drawn_apart(source.path, source.pixels, source.crs)
+        assert drawn is not None, name
+        corners = np.array(drawn["corners"])
+        assert corners.mean(axis=0) == pytest.approx(CENTRE, abs=0.04)
+        assert corners[0][0] < corners[1][0]
+        assert corners[0][1] > corners[3][1]
+        made = decoded(base64.b64decode(drawn["image"].partition(",")[2]))
+        assert max(made.shape) <= SIDE
+        middle = made[:, made.shape[1] // 2, made.shape[2] // 2]
+        if name == "照片":
+            assert middle[:3].tolist() == pytest.approx([200, 100, 50], abs=12)
+        if name == "分类":
+            assert middle[1] > 150
+
+
+def test_a_damaged_raster_has_no_picture_and_ends_nobody(tmp_path: Path) -> None:
+    path = write_tif(tmp_path / "a.tif", eastings(), compress="deflate")
+    [source] = sources(path)
+    path.write_bytes(path.read_bytes()[:600])
+    assert source.pixels is not None
+    assert source.crs is not None
+    assert drawn_apart(path, source.pixels, source.crs) is None

@@ -508,7 +508,11 @@ export interface LookedRaster {
   size_bytes: number
   dates: string[]
   replaces: number | null
+  /** A small picture as a data address, and where its corners lie: north-west, then clockwise. */
+  picture: { image: string; corners: Corners } | null
 }
+
+export type Corners = [[number, number], [number, number], [number, number], [number, number]]
 
 export interface LookedTable {
   table: string

@@ -256,6 +256,7 @@ export const en: Messages = {
   importDrop: 'Drop files here',
   importChoose: 'Choose files',
   importKinds: 'Shapefile (.shp, .shx, .dbf, .prj together, or as .zip), GeoPackage, FileGDB (the whole .gdb folder as .zip), GeoJSON, FlatGeobuf, KML, DXF, CSV, Excel, GeoTIFF and more, tables of readings too; encoding and coordinate system are recognised',
+  importPicture: 'Small picture of the image',
   importRecent: 'Recent imports',
   importSending: 'Sending…',
   importBroken: 'Connection lost; goes on by itself…',

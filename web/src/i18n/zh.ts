@@ -254,6 +254,7 @@ export const zh = {
   importDrop: '把文件拖到这里',
   importChoose: '选择文件',
   importKinds: 'Shapefile（.shp/.shx/.dbf/.prj 一起选，或打成 .zip）、GeoPackage、FileGDB（整个 .gdb 文件夹打成 .zip）、GeoJSON、FlatGeobuf、KML、DXF、CSV、Excel、GeoTIFF 等，监测数据表也可以；文字编码和坐标系会自动识别',
+  importPicture: '影像缩略图',
   importRecent: '最近的导入',
   importSending: '正在上传…',
   importBroken: '连接中断，恢复后自动续传…',

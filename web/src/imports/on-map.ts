@@ -1,5 +1,7 @@
 /** What an import would put on the map, drawn over the city: sampled rows, findings, differences. */
+import type { Corners } from '@/api'
 import { ref, watch } from 'vue'
+import { cityMap, OVERLAY } from '@/map/city-map'
 import { defineOverlay, fillOverlay } from '@/map/overlays'
 import type { Scheme } from '@/map/style'
 import { pane } from '@/shell/panes'
@@ -104,6 +106,41 @@ export function draw(things: Drawn[], city: [number, number, number, number] | n
 
 export function drawNothing(): void {
   draw([])
+  void lay(null)
+}
+
+const PICTURE = `${OVERLAY}import-picture`
+let laid = 0
+
+/**
+ * The picture of a raster that is not published yet, under its edge. On a canvas: what the page may fetch is
+ * held to the service, and a data address is not part of it.
+ */
+export async function lay(picture: { image: string; corners: Corners } | null): Promise<void> {
+  const turn = ++laid
+  const map = cityMap.value
+  if (!map) return
+  if (map.getLayer(PICTURE)) map.removeLayer(PICTURE)
+  if (map.getSource(PICTURE)) map.removeSource(PICTURE)
+  if (!picture) return
+  const image = new Image()
+  image.src = picture.image
+  try {
+    await image.decode()
+  } catch {
+    return
+  }
+  if (turn !== laid || !map.getStyle()) return
+  const canvas = document.createElement('canvas')
+  canvas.width = image.naturalWidth
+  canvas.height = image.naturalHeight
+  canvas.getContext('2d')?.drawImage(image, 0, 0)
+  map.addSource(PICTURE, { type: 'canvas', canvas, coordinates: picture.corners, animate: false })
+  const above = `${OVERLAY}import-area`
+  map.addLayer(
+    { id: PICTURE, type: 'raster', source: PICTURE, paint: { 'raster-opacity': 0.9, 'raster-fade-duration': 0 } },
+    map.getLayer(above) ? above : undefined,
+  )
 }
 
 function boxOf([west, south, east, north]: [number, number, number, number]): GeoJSON.LineString {
