@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import changed, fresh, imports, locate, tiles, weight
+from benchmarks import changed, first_view, fresh, imports, locate, tiles, weight
 from benchmarks.report import show, show_times
 from benchmarks.tile_list import ZOOMS
 from layers.catalogue import get_layer, register, set_access
 from layers.db import Database
+from layers.description import known_layers
 from layers.errors import BadRequest
 from onemap.cluster import Cluster
 from onemap.demo import load_city
@@ -21,8 +22,8 @@ from onemap.serve import migrate
 from onemap.terminal import Bars, say, step
 from sample_data.make import make_city
 
-SUBJECTS = ("locate", "tiles", "weight", "fresh", "import")
-_OF_A_CITY = {"tiles", "weight", "fresh"}
+SUBJECTS = ("locate", "tiles", "weight", "first-view", "fresh", "import")
+_OF_A_CITY = {"tiles", "weight", "first-view", "fresh"}
 """They look at the whole sample city as it is served."""
 
 
@@ -79,6 +80,11 @@ def _measure(
             tile_list.write_text(json.dumps([square.place for square in squares]))
     if "weight" in chosen:
         show(say("瓦片大小", "weight of tiles"), weight.run(url))
+    if "first-view" in chosen:
+        asyncio.run(_give_back(url))
+        ratios, times = first_view.run(url)
+        show(say("首屏", "first view"), ratios)
+        show_times(say("首屏完整所需", "to a complete map"), times)
     if "fresh" in chosen:
         show_times(say("更新", "freshness"), fresh.told(fresh.run(url)))
 
@@ -91,3 +97,10 @@ async def _load(url: str, city: Path) -> None:
             await register(database, replace(layer, min_zoom=min(layer.min_zoom, ZOOMS[0])))
             await set_access(database, name, "public")
         await load_city(database, city)
+
+
+async def _give_back(url: str) -> None:
+    """Access as the layers' descriptions propose it: a first view is a stranger's."""
+    async with Database(url) as database:
+        for layer in known_layers():
+            await set_access(database, layer.id, layer.access)

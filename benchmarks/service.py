@@ -1,6 +1,8 @@
-"""A server in a process of its own, as `onemap serve` runs it, or one that answers a constant: the floor.
+"""A server in a process of its own, as `onemap serve` runs it, with the built page
+or without, or one that answers a constant: the floor.
 
     python -m benchmarks.service app DATABASE_URL
+    python -m benchmarks.service page DATABASE_URL
     python -m benchmarks.service constant SIZES
 
 The first line it prints is its port.
@@ -22,6 +24,9 @@ import uvicorn
 from api.app import create_app
 from api.settings import ApiSettings
 from api.tile_answer import EXPOSED, VARY
+
+PAGE = Path(__file__).parents[1] / "web" / "dist"
+"""The built page, if it was built."""
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -99,14 +104,16 @@ def _messages(size: int) -> tuple[Message, Message]:
 
 
 async def main(kind: str, argument: str) -> None:
+    is_constant = kind == "constant"
+    settings = ApiSettings(web_root=PAGE if kind == "page" else None)
     config = uvicorn.Config(
-        create_app(ApiSettings(), argument) if kind == "app" else constant(_sizes(Path(argument))),
+        constant(_sizes(Path(argument))) if is_constant else create_app(settings, argument),
         host="127.0.0.1",
         port=0,
         loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan="on" if kind == "app" else "off",
+        lifespan="off" if is_constant else "on",
         log_level="warning",
         access_log=False,
         server_header=False,
