@@ -1,5 +1,7 @@
 """The built page at `/`: every file of the web root, read once, compressed once, answered from memory.
 
+What stands beside a file under its name and `.br` is its brotli form, made with the page.
+
 Only files found when the service started can be asked for, so no path leads out of the folder.
 """
 
@@ -49,7 +51,8 @@ class Page(NamedTuple):
     """One file as it is answered."""
 
     body: bytes
-    compressed: bytes | None
+    brotli: bytes | None
+    gzip: bytes | None
     etag: bytes
     media_type: bytes
     cache_control: bytes
@@ -83,9 +86,12 @@ class WebPage:
             await send({"type": "http.response.body", "body": b""})
             return
         body = page.body
-        if page.compressed is not None and b"gzip" in asked.get(b"accept-encoding", b""):
-            body = page.compressed
-            headers.append((b"content-encoding", b"gzip"))
+        taken = {each.strip() for each in asked.get(b"accept-encoding", b"").split(b",")}
+        for encoding, encoded in ((b"br", page.brotli), (b"gzip", page.gzip)):
+            if encoded is not None and encoding in taken:
+                body = encoded
+                headers.append((b"content-encoding", encoding))
+                break
         headers += [(b"content-type", page.media_type), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
@@ -103,7 +109,7 @@ def _read(root: Path) -> dict[str, Page]:
     """Pages by address; a folder's `index.html` answers for the folder (`/`, `/m/`)."""
     pages: dict[str, Page] = {}
     for file in sorted(root.rglob("*")):
-        if not file.is_file() or file.is_symlink() or file.name.startswith("."):
+        if not file.is_file() or file.is_symlink() or file.name.startswith(".") or _is_brotli(file):
             continue
         address = "/" + file.relative_to(root).as_posix()
         page = _page_of(file)
@@ -113,14 +119,21 @@ def _read(root: Path) -> dict[str, Page]:
     return pages
 
 
+def _is_brotli(file: Path) -> bool:
+    return file.suffix == ".br" and file.with_suffix("").is_file()
+
+
 def _page_of(file: Path) -> Page:
     body = file.read_bytes()
     media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    compressed = None
+    brotli = compressed = None
     if media_type.startswith(COMPRESSIBLE) and len(body) > 1024:
-        compressed = gzip.compress(body, compresslevel=6, mtime=0)
+        compressed = gzip.compress(body, compresslevel=9, mtime=0)
+        beside = file.with_name(f"{file.name}.br")
+        brotli = beside.read_bytes() if beside.is_file() else None
     return Page(
         body,
+        brotli,
         compressed,
         f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode(),
         (f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type).encode(),

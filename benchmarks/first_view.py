@@ -107,10 +107,12 @@ def _visit(browser: Browser, address: str, size: tuple[int, int, int]) -> Visit:
 def _count(visit: Visit, request: Request) -> None:
     if not request.url.startswith("http"):
         return  # blob: and data: addresses are made in the page
-    sizes = request.sizes()
+    sizes, answer = request.sizes(), request.response()
+    # Of the script of a worker the browser tells the headers only.
+    length = 0 if answer is None else int(answer.headers.get("content-length", 0))
     kind = kind_of(request.url)
     visit.requests_by_kind[kind] += 1
-    visit.bytes_by_kind[kind] += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+    visit.bytes_by_kind[kind] += (sizes["responseBodySize"] or length) + sizes["responseHeadersSize"]
 
 
 def kind_of(address: str) -> str:

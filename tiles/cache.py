@@ -20,6 +20,8 @@ ANSWER_BYTES = 1_300
 """What the answer made of a tile takes beside its body (1,230 with 50,000 tiles)."""
 COMPRESSION_LEVEL = 4
 """Two thirds of the time of level 5 for 2 % more bytes (measured on tiles of buildings, pipes, points)."""
+FAR_COMPRESSION_LEVEL = 6
+"""Far out, where tiles are few and everybody begins: 3 % fewer bytes for twice the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,15 @@ _Flight = tuple[Hashable, tuple[int, ...]]
 NOTHING_HERE = EncodedTile(b"", "empty")
 
 
-def encode(content: bytes, left_out: Mapping[str, int], merged: Mapping[str, int]) -> EncodedTile:
+def encode(
+    content: bytes, left_out: Mapping[str, int], merged: Mapping[str, int], level: int = COMPRESSION_LEVEL
+) -> EncodedTile:
     """`content` (the layers' parts joined) compressed, with a tag that two equal tiles share."""
     if not content and not left_out:
         return NOTHING_HERE
     tag = hashlib.blake2b(content, digest_size=12).hexdigest() if content else NOTHING_HERE.etag
     # mtime 0: the same content gives the same bytes, in every process.
-    body = gzip.compress(content, COMPRESSION_LEVEL, mtime=0) if content else b""
+    body = gzip.compress(content, level, mtime=0) if content else b""
     return EncodedTile(body, tag, left_out, merged)
 
 

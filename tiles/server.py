@@ -30,7 +30,7 @@ from layers.schema import OWN_PREFIX
 from layers.tile_fields import tile_fields
 from tiles import statement as drawing
 from tiles import thinning
-from tiles.cache import NOTHING_HERE, EncodedTile, TileCache, encode
+from tiles.cache import COMPRESSION_LEVEL, FAR_COMPRESSION_LEVEL, NOTHING_HERE, EncodedTile, TileCache, encode
 from tiles.square import Frame, Square, margin_units, mercator_square
 from tiles.statement import Band, DrawStatement, band_of, compose
 from tiles.store import Stamp, TileStore
@@ -289,9 +289,10 @@ class TileServer:
         content = b"".join(row[0::3])
         left_out = _counted(statement, row[1::3])
         merged = _counted(statement, row[2::3])
+        level = COMPRESSION_LEVEL if square.zoom >= drawing.EXACT_FROM_ZOOM else FAR_COMPRESSION_LEVEL
         if len(content) < COMPRESS_ASIDE_BYTES:
-            return encode(content, left_out, merged)
-        return await asyncio.to_thread(encode, content, left_out, merged)
+            return encode(content, left_out, merged, level)
+        return await asyncio.to_thread(encode, content, left_out, merged, level)
 
     def _statement(self, selection: Selection, square: Square) -> DrawStatement | None:
         """What draws the selection at this zoom; None if none of its layers is drawn there."""

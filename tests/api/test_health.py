@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.settings import ApiSettings
@@ -112,6 +115,27 @@ async def test_the_page_is_served_with_a_policy_that_keeps_it_at_home(web_root: 
     assert answer.headers["content-encoding"] == "gzip"
     again = await page(web_root, "/", **{"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_who_takes_brotli_gets_the_form_that_stands_beside_the_file(web_root: Path) -> None:
+    (web_root / "index.html.br").write_bytes(b"as brotli")
+    app = create_app(ApiSettings(web_root=web_root), "postgresql:///none")
+    for taken, encoding in (("gzip, deflate, br", "br"), ("gzip", "gzip"), ("deflate", None)):
+        async with asked(app, "/", taken) as answer:
+            assert answer.headers.get("content-encoding") == encoding
+            assert (b"".join([part async for part in answer.aiter_raw()]) == b"as brotli") is (
+                encoding == "br"
+            )
+    async with asked(app, "/index.html.br", "br") as answer:
+        assert answer.status_code == 404
+
+
+@asynccontextmanager
+async def asked(app: ASGIApp, path: str, taken: str) -> AsyncIterator[httpx2.Response]:
+    """An answer as it travels."""
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://city.test")
+    async with client, client.stream("GET", path, headers={"Accept-Encoding": taken}) as answer:
+        yield answer
 
 
 async def test_a_hashed_asset_may_be_kept_for_ever(web_root: Path) -> None:
