@@ -25,7 +25,12 @@ from tests.acceptance.conftest import onemap, own_database, serving
 ROOT = Path(__file__).parents[2]
 SCALE = 0.004
 PASSWORD = "Sunny-Lake-42"
-PEOPLE: dict[str, Role] = {"desk": "dispatcher", "walker": "inspector", "office": "publisher"}
+PEOPLE: dict[str, Role] = {
+    "desk": "dispatcher",
+    "walker": "inspector",
+    "office": "publisher",
+    "checker": "publisher",
+}
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOCAL_SYSTEM = """["皋城独立"]
 title = "皋城独立坐标系"
@@ -49,6 +54,7 @@ class Town(NamedTuple):
     lon: float
     lat: float
     database_url: str
+    sync_folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +88,9 @@ def town(server_url: str, template_database: str, tmp_path_factory: pytest.TempP
         asyncio.run(_people_and_rules(database_url))
         home = tmp_path_factory.mktemp("home")
         (home / "local_systems.toml").write_text(LOCAL_SYSTEM, encoding="utf-8")
-        with serving(database_url, ONEMAP_HOME=str(home)) as (url, _):
-            yield _with_a_building(url, database_url)
+        synced = tmp_path_factory.mktemp("synced")
+        with serving(database_url, ONEMAP_HOME=str(home), ONEMAP_SYNC_FOLDER=str(synced)) as (url, _):
+            yield _with_a_building(url, database_url, synced)
 
 
 class Visit:
@@ -170,10 +177,10 @@ def _table(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _with_a_building(url: str, database_url: str) -> Town:
+def _with_a_building(url: str, database_url: str, synced: Path) -> Town:
     """A building with a name; its first corner, moved a little to the middle."""
     buildings = httpx2.get(f"{url}/ogc/collections/building/items?limit=500", timeout=30).json()["features"]
     named = next(found for found in buildings if found["properties"].get("name"))
     ring = named["geometry"]["coordinates"][0][0]
     lon, lat = (sum(corner[axis] for corner in ring[:-1]) / (len(ring) - 1) for axis in (0, 1))
-    return Town(url, str(named["id"]), lon, lat, database_url)
+    return Town(url, str(named["id"]), lon, lat, database_url, synced)

@@ -20,9 +20,11 @@ import type {
   Series,
   Service,
   StationNow,
+  Sync,
   Theme,
   Timeline,
   Upload,
+  Version,
   Within,
 } from './types'
 
@@ -64,6 +66,11 @@ export function readTileAddress(url: string): Promise<TileAddress> {
 /** The services of other systems whose layers the viewer may see. */
 export async function listServices(): Promise<Service[]> {
   return (await send<{ services: Service[] }>('GET', '/api/v1/services')).services
+}
+
+/** The versions of a layer, newest first. */
+export async function listVersions(layer: string): Promise<Version[]> {
+  return (await send<{ versions: Version[] }>('GET', `/api/v1/layers/${encodeURIComponent(layer)}/versions`)).versions
 }
 
 export async function listThemes(): Promise<Theme[]> {
@@ -244,6 +251,37 @@ export function compareImport(id: string): Promise<ImportRun> {
 export function publishImport(id: string, versions: Record<string, number>, note: string): Promise<ImportRun> {
   return send('POST', `/api/v1/imports/${id}/publish`, { json: { versions, note } })
 }
+
+/** Hands a staged import to a reviewer. */
+export function submitImport(id: string, note: string): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/submit`, { json: { note } })
+}
+
+/** Gives a submitted import back, with a reason. */
+export function sendBackImport(id: string, reason: string): Promise<ImportRun> {
+  return send('POST', `/api/v1/imports/${id}/send-back`, { json: { reason } })
+}
+
+/** The imports that wait for a reviewer. */
+export async function listReviews(): Promise<ImportRun[]> {
+  return (await send<{ imports: ImportRun[] }>('GET', '/api/v1/reviews')).imports
+}
+
+// ---- syncs
+
+export async function listSyncs(): Promise<Sync[]> {
+  return (await send<{ syncs: Sync[] }>('GET', '/api/v1/syncs')).syncs
+}
+
+export function runSync(name: string, again: boolean): Promise<Sync> {
+  return send('POST', `/api/v1/syncs/${encodeURIComponent(name)}/run`, { json: { again } })
+}
+
+export function changeSync(name: string, changes: { is_paused: boolean }): Promise<Sync> {
+  return send('PATCH', `/api/v1/syncs/${encodeURIComponent(name)}`, { json: changes })
+}
+
+// ---- imports, row by row
 
 export interface ChangedRows {
   rows: ChangedRow[]

@@ -352,6 +352,71 @@ export interface StagedLayer {
   raster: StagedRaster | null
 }
 
+export interface ReviewStep {
+  action: 'read' | 'submitted' | 'sent_back' | 'approved'
+  by: string | null
+  at: string
+  note: string
+}
+
+/** Whether another person has to publish an import, and what was said of it. */
+export interface Review {
+  is_demanded: boolean
+  is_submitted: boolean
+  /** Whoever asks took no part in the import. */
+  may_approve: boolean
+  steps: ReviewStep[]
+}
+
+export interface SyncRun {
+  id: number
+  state: 'running' | 'waiting' | 'published' | 'unchanged' | 'refreshed' | 'postponed' | 'refused' | 'failed' | 'discarded'
+  started_at: string
+  ended_at: string | null
+  asked_by: string | null
+  import_id: string | null
+  sentence: Title | null
+  made: { layer: string; version: number; added: number | null; changed: number | null; removed: number | null }[]
+}
+
+/** An import that a timetable begins. */
+export interface Sync {
+  name: string
+  title: string
+  kind: 'files' | 'table' | 'refresh'
+  timetable: string
+  sentence: Title
+  /** The next moments; none while it is paused. */
+  next: string[]
+  owner: string
+  is_paused: boolean
+  is_asked_for: boolean
+  failures: number
+  failing_since: string | null
+  /** It should have begun, and no worker carries it out. */
+  is_late: boolean
+  /** The import that waits for a person. */
+  waiting: string | null
+  last: SyncRun | null
+  may_change: boolean
+}
+
+/** One published state of a layer; names only for those who say who they are. */
+export interface Version {
+  number: number
+  published_at: string
+  published_by: string | null
+  imported_by: string | null
+  sync: string | null
+  reviews: ReviewStep[]
+  rolled_back_to: number | null
+  added: number
+  changed: number
+  removed: number
+  note: string
+  origins: { system: string; file: string | null; error_m: number | null }[]
+}
+
 export interface ImportRun {
   id: string
   state: ImportState
@@ -363,6 +428,8 @@ export interface ImportRun {
   rows_total: number | null
   cancel_asked: boolean
   started_by: string
+  sync: string | null
+  review: Review
   started_at: string
   ended_at: string | null
   revision: number

@@ -252,6 +252,17 @@ export async function publish(note: string): Promise<void> {
   }
 }
 
+/** Hands the import to a reviewer, in place of publishing it. */
+export async function submit(note: string): Promise<void> {
+  const id = run.value?.id
+  if (id && (await act(() => api.submitImport(id, note)))) tell(t('reviewSubmitted'), 'good')
+}
+
+export async function sendBack(reason: string): Promise<void> {
+  const id = run.value?.id
+  if (id && (await act(() => api.sendBackImport(id, reason)))) tell(t('reviewSentBack'), 'good')
+}
+
 /** The new versions come onto the map. */
 function showPublished(now: ImportRun): void {
   Object.keys(now.versions).forEach((id) => visible.add(id))

@@ -3,6 +3,7 @@ import { watch } from 'vue'
 import { connection, listen } from '@/api'
 import { recognise, session } from '@/account/state'
 import { followVersions } from '@/layers/versions'
+import { followSyncs } from '@/syncs/state'
 import { loadCatalogue } from '@/layers/state'
 import { drawStyle } from '@/map/city-map'
 import { loadStations } from '@/stations/state'
@@ -30,6 +31,7 @@ export async function begin(): Promise<void> {
     clock.shown = clock.wanted
     await Promise.all([drawStyle(), loadStations()])
     followVersions()
+    followSyncs()
   } catch (error) {
     if (connection.lost) again = setTimeout(() => void begin(), WAIT_MS)
     else tellProblem(error)
