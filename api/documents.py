@@ -473,6 +473,20 @@ class ComparedDocument(Document):
     next: str | None
 
 
+class ComparedLayerDocument(Document):
+    layer: str
+    earlier: int
+    """The version that stood at the earlier date; 0: none did yet."""
+    later: int
+    added: DifferingDocument
+    changed: DifferingDocument
+    removed: DifferingDocument
+
+
+class ComparedLayersDocument(Document):
+    layers: list[ComparedLayerDocument]
+
+
 class ChangedRowsDocument(Document):
     layer: str
     kind: ChangeKind

@@ -1,7 +1,7 @@
 """Two versions of a layer side by side: how many rows differ, where, and which, as one viewer may see them.
 
 Rows are paired by business key and compared by what the scopes let out, so a change of a hidden field is
-no difference.
+no difference. The earlier side may be None: the layer did not stand yet, and every row of the later is added.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, case, false, func, literal_column, or_, select
 
 from layers.access import Scope
 from layers.db import Database
 from layers.filters import check_number
 from layers.model import BoundingBox
-from layers.rows import rows
+from layers.rows import rows, rows_apart
 from layers.staged_rows import MAX_LIMIT, ChangedRow, ChangeKind, read_side, side_columns
 
 
@@ -26,16 +26,16 @@ class Differing(NamedTuple):
     box: BoundingBox | None
 
 
-async def differing(db: Database, earlier: Scope, later: Scope) -> Mapping[ChangeKind, Differing]:
+async def differing(db: Database, earlier: Scope | None, later: Scope) -> Mapping[ChangeKind, Differing]:
     """Rows of `later` against those of `earlier`, of the same layer, by kind; a kind without any is there."""
-    old, new = rows(earlier).subquery("old"), rows(later).subquery("new")
+    old, new = _sides(earlier, later)
     low = [func.min(func.least(f(old.c._geom), f(new.c._geom))) for f in (func.ST_XMin, func.ST_YMin)]
     high = [func.max(func.greatest(f(old.c._geom), f(new.c._geom))) for f in (func.ST_XMax, func.ST_YMax)]
     kind = _kind(old, new)
     statement = (
         select(kind, func.count(), *low, *high)
         .select_from(old.join(new, old.c._key == new.c._key, full=True))
-        .where(_differ(old, new, earlier))
+        .where(_differ(old, new, later.fields if earlier is None else earlier.fields))
         .group_by(kind)
     )
     told: dict[ChangeKind, Differing] = {k: Differing(0, None) for k in ("added", "changed", "removed")}
@@ -47,7 +47,7 @@ async def differing(db: Database, earlier: Scope, later: Scope) -> Mapping[Chang
 
 async def differing_rows(
     db: Database,
-    earlier: Scope,
+    earlier: Scope | None,
     later: Scope,
     kind: ChangeKind,
     *,
@@ -61,7 +61,8 @@ async def differing_rows(
         statement = statement.where(key > after.replace("\x00", ""))
     async with db.connect() as connection:
         found = (await connection.execute(statement.order_by(key).limit(limit))).all()
-    return [_changed_row(row, earlier.fields, kind) for row in found]
+    names = later.fields if earlier is None else earlier.fields
+    return [_changed_row(row, names, kind) for row in found]
 
 
 async def each_differing_row(
@@ -74,15 +75,24 @@ async def each_differing_row(
             yield _changed_row(row, earlier.fields, kind)
 
 
-def _rows(earlier: Scope, later: Scope, kind: ChangeKind) -> tuple[Select[Any], ColumnElement[Any]]:
+def _sides(earlier: Scope | None, later: Scope) -> tuple[FromClause, FromClause]:
+    """What may differ of either version."""
+    if earlier is None:
+        whole = rows(later)
+        return whole.where(false()).subquery("old"), whole.subquery("new")
+    old, new = rows_apart(earlier, later)
+    return old.subquery("old"), new.subquery("new")
+
+
+def _rows(earlier: Scope | None, later: Scope, kind: ChangeKind) -> tuple[Select[Any], ColumnElement[Any]]:
     """Key, then the sides before and after; and the key's expression."""
-    old, new = rows(earlier).subquery("old"), rows(later).subquery("new")
+    old, new = _sides(earlier, later)
     key = func.coalesce(old.c._key, new.c._key)
-    names = earlier.fields
+    names = later.fields if earlier is None else earlier.fields
     statement = (
         select(key, *side_columns(old, names), *side_columns(new, names))
         .select_from(old.join(new, old.c._key == new.c._key, full=True))
-        .where(_differ(old, new, earlier), _kind(old, new) == kind)
+        .where(_differ(old, new, names), _kind(old, new) == kind)
     )
     return statement, key
 
@@ -104,11 +114,11 @@ def _kind(old: FromClause, new: FromClause) -> ColumnElement[Any]:
     )
 
 
-def _differ(old: FromClause, new: FromClause, scope: Scope) -> ColumnElement[bool]:
+def _differ(old: FromClause, new: FromClause, names: Sequence[str]) -> ColumnElement[bool]:
     # As bytes: PostGIS's own equality is that of the places, not of the vertices.
     shapes = func.ST_AsBinary(old.c._geom).is_distinct_from(func.ST_AsBinary(new.c._geom))
     return or_(
         old.c._key.is_distinct_from(new.c._key),
         shapes,
-        *(old.c[name].is_distinct_from(new.c[name]) for name in scope.fields),
+        *(old.c[name].is_distinct_from(new.c[name]) for name in names),
     )

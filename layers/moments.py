@@ -46,16 +46,16 @@ class _History(NamedTuple):
     boxes: tuple[tuple[BoundingBox, ...], ...]
 
 
-def read_moment(text: str) -> datetime | None:
+def read_moment(text: str, field: str = "datetime") -> datetime | None:
     """The moment that a `datetime` parameter means (RFC 3339); None: now.
 
     A date means its end, in China. An interval means its end too, an open end now: the map has one state
-    at a time. Raises `BadRequest`.
+    at a time. Raises `BadRequest`, which names `field`.
 
     >>> read_moment("2026-03-01").isoformat(), read_moment("2026-03-01/..")
     ('2026-03-01T23:59:59.999999+08:00', None)
     """
-    return read_interval(text)[1]
+    return read_interval(text, field)[1]
 
 
 class Moments:

@@ -69,6 +69,34 @@ def rows(scope: Scope, *, fields: Sequence[str] | None = None) -> Select[Any]:
     return select(then)
 
 
+def rows_apart(earlier: Scope, later: Scope) -> tuple[Select[Any], Select[Any]]:
+    """The scoped rows that stand in one of two versions of a layer and not in the other, of each: columns as
+    of `rows`, with the fields of `earlier`.
+
+    A row that nobody touched in between is one and the same in both, so all that differs is here; some may
+    be equal, where a later version took a change back. Only what was touched is read.
+    """
+    if earlier.layer.kind != "rows":
+        return rows(earlier), rows(later, fields=earlier.fields)
+    return _only_in(earlier, later.version, earlier.fields), _only_in(later, earlier.version, earlier.fields)
+
+
+def _only_in(scope: Scope, other: int, fields: Sequence[str]) -> Select[Any]:
+    """Rows that stand in the scope's version and not in version `other`."""
+    for name in fields:
+        require_field(scope, name)
+    columns = [*OWN_COLUMNS, *fields]
+    table, past = rows_table(scope.layer), past_table(scope.layer)
+    gone = _limited(scope, past, columns).where(past.c._from <= scope.version, past.c._to > scope.version)
+    if scope.version <= other:
+        return gone.where(past.c._to <= other)
+    stands = _limited(scope, table, columns).where(table.c._from > other)
+    if scope.is_current:
+        return stands
+    both = union_all(stands.where(table.c._from <= scope.version), gone.where(past.c._from > other))
+    return select(both.subquery("then"))
+
+
 def called_rows(
     scope: Scope,
     given: Given,

@@ -120,8 +120,9 @@ LIVE = {"GET /api/v1/events/stream", "GET /api/v1/changes"}
 """Endless answers; `test_event_stream.py` and `test_changes.py` hold that they tell each listener only what
 is theirs."""
 
-COMPARES = {"GET /api/v1/layers/{layer_id}/compare"}
-"""Gives rows where versions differ; `test_imports.py` holds that it gives each only what is theirs."""
+COMPARES = {"GET /api/v1/layers/{layer_id}/compare", "GET /api/v1/compare"}
+"""Gives rows where versions differ, and their numbers; `test_imports.py` and `test_timeline.py` hold that
+they give each only what is theirs."""
 
 GIVES_PIXELS = {
     "GET /tiles/{layer}/{z}/{x}/{y}.{format}",

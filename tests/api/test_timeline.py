@@ -13,12 +13,13 @@ import httpx2
 import pytest
 import shapely
 
+from api.documents import ComparedLayersDocument
 from importers.options import ImportOptions
 from importers.run import import_files
 from layers.catalogue import get_layer, set_access, versions
 from layers.db import Database
 from layers.publish import publish, stage
-from tests.api.city import JINAN, LAT, WEST
+from tests.api.city import EAST, JINAN, LAT, WEST
 from tests.api.conftest import City, serving
 from tests.api.test_rasters import NEW, OLD, picture_of
 from tests.layers.specimens import batch
@@ -150,3 +151,67 @@ async def test_what_cannot_be_asked_is_refused_with_its_name(past: Past) -> None
     ):
         answer = await past.client.get(f"/api/v1/moments?{query}")
         assert (answer.status_code, answer.json()["field"]) == (400, field), query
+
+
+async def compared(past: Past, query: str, person: str | None = None) -> dict[str, Any]:
+    answer = await past.client.get(f"/api/v1/compare?{query}", headers=past.city.headers(person))
+    assert answer.status_code == 200, answer.text
+    ComparedLayersDocument.model_validate(answer.json())
+    found: dict[str, Any] = {one["layer"]: one for one in answer.json()["layers"]}
+    return found
+
+
+def numbers(told: dict[str, Any]) -> list[int]:
+    return [told[name] for name in ("earlier", "later")] + [
+        told[kind]["count"] for kind in ("added", "changed", "removed")
+    ]
+
+
+async def test_layers_are_compared_between_two_dates(past: Past) -> None:
+    first, second = (quote(moment.isoformat()) for moment in past.since)
+    for span, station, building in (
+        (f"from={first}", [1, 2, 0, 1, 1], [1, 1, 0, 0, 0]),
+        (f"from={first}&to={second}", [1, 2, 0, 1, 1], [1, 1, 0, 0, 0]),
+        (f"from={second}&to={first}", [2, 1, 1, 1, 0], [1, 1, 0, 0, 0]),
+        ("from=2001-01-01", [0, 2, 1, 0, 0], [0, 1, 2, 0, 0]),
+        (f"from={second}&to=2001-01-01", [2, 0, 0, 0, 1], [1, 0, 0, 0, 2]),
+        ("from=2001-01-01&to=2002-01-01", [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]),
+    ):
+        told = await compared(past, f"layers=station,building&{span}")
+        assert (numbers(told["station"]), numbers(told["building"])) == (station, building), span
+    gone = (await compared(past, f"layers=station&from={first}"))["station"]["removed"]["box"]
+    assert gone == [EAST, LAT, EAST, LAT]
+
+
+async def test_the_rows_of_a_layer_that_is_new_are_all_added(past: Past) -> None:
+    answer = await past.client.get("/api/v1/layers/station/compare?from=0&to=1&kind=added")
+    told = answer.json()
+    assert numbers(told) == [0, 1, 2, 0, 0]
+    assert [(row["key"], row["before"]) for row in told["rows"]] == [("A1", None), ("A2", None)]
+
+
+async def test_each_is_told_only_of_rows_that_are_theirs(past: Past) -> None:
+    first = quote(past.since[0].isoformat())
+    theirs = (await compared(past, f"layers=station&from={first}", "jinan"))["station"]
+    assert numbers(theirs) == [1, 2, 0, 1, 0], "A2 stood in the other district"
+    listed = "/api/v1/layers/station/compare?from=0&to=1&kind=added"
+    rows = (await past.client.get(listed, headers=past.city.headers("jinan"))).json()["rows"]
+    assert [row["key"] for row in rows] == ["A1"]
+    for layer, status in (("old_site", 404), ("pipe_line", 401), ("image", 400), ("nowhere", 404)):
+        answer = await past.client.get(f"/api/v1/compare?layers={layer}&from={first}")
+        assert answer.status_code == status, (layer, answer.text)
+    plaza = await past.client.get("/api/v1/compare?layers=plaza&from=2001-01-01")
+    assert plaza.status_code == 404
+    assert "不保留历史版本" in plaza.json()["detail"]
+
+
+async def test_what_cannot_be_compared_is_refused_with_its_name(past: Past) -> None:
+    for query, status, field in (
+        ("layers=station", 400, "from"),
+        ("from=2026-01-01", 400, "layers"),
+        ("layers=station&from=yesterday", 400, "from"),
+        ("layers=station&from=2026-01-01&to=tomorrow", 400, "to"),
+        ("layers=" + ",".join(f"a{n}" for n in range(33)) + "&from=2026-01-01", 413, None),
+    ):
+        answer = await past.client.get(f"/api/v1/compare?{query}")
+        assert (answer.status_code, answer.json().get("field")) == (status, field), (query, answer.text)

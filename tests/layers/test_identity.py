@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from itertools import permutations
 from typing import NamedTuple
 
 import shapely
@@ -190,5 +191,5 @@ async def test_difference_publication_and_rollback_are_the_identity(
         await hold()
     for number, state in states.items():
         assert (await read(database, layer, number))[0] == state, "every version is still as it was"
-    for a, b in ((target, last), (last, target)):
+    for a, b in permutations(states, 2):
         await hold_compared(database, layer, states, a, b)
