@@ -266,6 +266,47 @@ def test_on_a_phone_every_control_is_large_enough_for_a_finger(visit: Callable[.
     expect(page.locator(".past-notice")).to_have_count(0)
 
 
+def test_two_dates_are_swiped_and_what_changed_is_listed_and_drawn(visit: Callable[..., Visit]) -> None:
+    visitor = visit()
+    page, handle = opened(visitor)
+    handle.press("ArrowLeft")
+    handle.press("ArrowLeft")  # middle and east
+    arrived(visitor, handle)
+    page.get_by_role("button", name="卷帘").click()
+    second = page.locator('.swipe .second[aria-busy="false"]')
+    second.wait_for()
+    assert parks(page) == {"middle", "east"}, "the west is left of the divider, and not there at that time"
+    expect(page.locator(".past-notice")).to_contain_text("右 现在")
+    pane = page.locator(".changes-pane")
+    park = pane.get_by_role("button", name="绿地")
+    expect(park).to_contain_text("+1")
+    expect(pane.get_by_role("button", name="水系")).to_contain_text("新发布的图层")
+    expect(pane).to_contain_text("无法对比：广场")
+
+    other = page.get_by_role("slider", name="右侧的时间")
+    other.press("Home")  # west and middle
+    expect(park).to_contain_text("−1")
+    second.wait_for()
+    assert parks(page) == {"middle"}, "the east is right of the divider, and not there at that time"
+    page.mouse.click(MIDDLE_PX[0] + BESIDE_PX + 15, MIDDLE_PX[1] - 15)
+    then = other.get_attribute("aria-valuetext")
+    expect(page.locator(".here-pane .of-then")).to_have_text(f"正在看 {then} 的地图")
+    expect(page.locator(".here-pane")).to_contain_text("此处没有")
+    page.get_by_role("button", name="有哪些变化").click()
+
+    park.click()
+    pane.get_by_role("radio", name="删除").click()
+    pane.locator(".rows").get_by_role("button", name="west").click()
+    page.wait_for_url(re.compile("with=2"))
+    link = page.url.removeprefix(f"{visitor.town.url}/")
+    page.get_by_role("button", name="结束对比").click()
+    expect(pane).to_have_count(0)
+    expect(page.locator(".swipe")).to_have_count(0)
+    again = visit().open(link)
+    expect(again.get_by_role("slider", name="右侧的时间")).to_have_attribute("aria-valuetext", then or "")
+    expect(again.locator(".past-notice")).to_contain_text("左 20")
+
+
 def test_what_is_published_meanwhile_does_not_drag_the_past_to_the_present(
     visit: Callable[..., Visit], town: Town
 ) -> None:

@@ -7,6 +7,7 @@ import type {
   ChangeKind,
   CheckFinding,
   CityEvent,
+  Compared,
   Department,
   EventAction,
   EventClass,
@@ -49,6 +50,18 @@ export function changedSquares(
 /** When layers changed; of all that one may see, unless some are named. */
 export function readTimeline(ask: { layers?: string; limit: number }): Promise<Timeline> {
   return send('GET', '/api/v1/moments', { query: ask })
+}
+
+export async function compareLayers(ask: { layers: string; from: string; to?: string }): Promise<Compared[]> {
+  return (await send<{ layers: Compared[] }>('GET', '/api/v1/compare', { query: ask })).layers
+}
+
+/** The rows of one kind that differ between two versions. */
+export function compareRows(
+  layer: string,
+  ask: { from: number; to: number; kind: ChangeKind; limit: number; after?: string | null },
+): Promise<ChangedRows> {
+  return send('GET', `/api/v1/layers/${encodeURIComponent(layer)}/compare`, { query: ask })
 }
 
 export interface TileAddress {

@@ -92,6 +92,14 @@ export interface Service {
   attribution: string
 }
 
+/** How many rows of a layer differ between two versions, and the box round them. */
+export interface Compared extends Record<ChangeKind, { count: number; box: Bounds | null }> {
+  layer: string
+  /** 0: it did not stand yet. */
+  earlier: number
+  later: number
+}
+
 export interface Theme {
   id: string
   title: Title

@@ -2,17 +2,20 @@
 import { reactive, watch } from 'vue'
 import * as api from '@/api'
 import type { Feature, LayerFeatures, Located } from '@/api'
-import { FRAMES, layerById, shownHeights, shownLayers, taken } from '@/layers/state'
+import { FRAMES, hasRows, isOfHeights, layerById, onLayers, shownLayers, taken } from '@/layers/state'
 import { view } from '@/map/city-map'
 import { highlight, markPlace } from '@/map/highlight'
 import { open, pane } from '@/shell/panes'
 import { wordsFor } from '@/shell/notice'
 import type { Cluster } from './clusters'
 import { nameOf } from './values'
-import { clock, momentShown, standingNow } from '@/time/clock'
+import { clock, kept } from '@/time/clock'
+import { standing, type At } from '@/time/past'
 
 export const here = reactive({
   place: null as { lon: number; lat: number } | null,
+  /** The moment whose things are listed; null: now. */
+  at: null as At,
   located: null as Located | null,
   /** Height of the ground in metres, where a layer of heights is shown. */
   height_m: null as number | null,
@@ -37,12 +40,14 @@ export async function lookAt(
   lat: number,
   wanted?: { layer: string; id: string },
   clusters: Cluster[] = [],
+  at: At = clock.shown,
 ): Promise<void> {
   asking?.abort()
   asking = new AbortController()
   const { signal } = asking
   Object.assign(here, {
     place: { lon, lat },
+    at,
     located: null,
     height_m: null,
     groups: [],
@@ -54,12 +59,14 @@ export async function lookAt(
   markPlace({ lon, lat })
   highlight(null)
   open('here')
-  const layers = shownLayers.value.filter((layer) => view.zoom >= layer.min_zoom - 0.5)
+  const datetime = at === null ? undefined : new Date(at).toISOString()
+  const then = onLayers.value.filter((layer) => ['now', 'then'].includes(standing(kept.value, layer.id, at)))
+  const layers = then.filter((layer) => hasRows(layer) && view.zoom >= layer.min_zoom - 0.5)
   try {
-    const heights = shownHeights.value
+    const heights = then.find(isOfHeights)
     const [located, height_m, found] = await Promise.all([
-      clock.shown === null ? api.locate(lon, lat, signal) : locateThen(lon, lat, signal),
-      heights ? api.valueAt(heights.id, { lon, lat, datetime: momentShown() ?? taken[heights.id] }, signal) : null,
+      at === null ? api.locate(lon, lat, signal) : locateThen(lon, lat, at, signal),
+      heights ? api.valueAt(heights.id, { lon, lat, datetime: datetime ?? taken[heights.id] }, signal) : null,
       layers.length > 0
         ? api.identify(
             {
@@ -68,7 +75,7 @@ export async function lookAt(
               radius_m: radiusM(lat),
               layers: layers.map((layer) => layer.id).join(','),
               limit: 10,
-              datetime: momentShown(),
+              datetime,
             },
             signal,
           )
@@ -88,9 +95,10 @@ export async function lookAt(
 }
 
 /** The areas that the place lay in at the moment that is shown. The grid index knows those of now only. */
-async function locateThen(lon: number, lat: number, signal: AbortSignal): Promise<Located> {
-  const frames = FRAMES.filter((layer) => layerById(layer) && standingNow(layer) === 'then')
-  const ask = { lon, lat, radius_m: 0, layers: frames.join(','), limit: 1, datetime: momentShown() }
+async function locateThen(lon: number, lat: number, at: number, signal: AbortSignal): Promise<Located> {
+  const frames = FRAMES.filter((layer) => layerById(layer) && standing(kept.value, layer, at) === 'then')
+  const datetime = new Date(at).toISOString()
+  const ask = { lon, lat, radius_m: 0, layers: frames.join(','), limit: 1, datetime }
   const { layers } = frames.length > 0 ? await api.identify(ask, signal) : { layers: [] }
   const named = (layer: string) => {
     const feature = layers.find((one) => one.layer === layer)?.features[0]

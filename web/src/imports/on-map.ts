@@ -92,7 +92,7 @@ export function setUpImportLayer(): void {
     ]
   })
   watch(pane, (now) => {
-    if (now !== 'import') drawNothing()
+    if (now !== 'import' && now !== 'changes') drawNothing()
   })
 }
 

@@ -130,10 +130,10 @@ export const shownServices = computed(() => onLayers.value.filter(isService))
 /** The layers of rows that are on and that hold something, in the order of the tree: what can be asked about. */
 export const shownLayers = computed(() => standingLayers.value.filter(hasRows))
 
-/** The layer of heights that is on, if there is one. */
-export const shownHeights = computed(() =>
-  standingLayers.value.find((layer) => layer.rasters?.[0]?.meaning === 'elevation'),
-)
+/** A layer of heights of the ground. */
+export function isOfHeights(layer: Layer): boolean {
+  return layer.rasters?.[0]?.meaning === 'elevation'
+}
 
 /** West, south, east, north of everything published, of pixels only where there is nothing else; null if nothing. */
 export const fullExtent = computed<api.Bounds | null>(() => {

@@ -29,7 +29,7 @@ import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { clock, kept } from '@/time/clock'
 import { learnPast } from '@/time/learn'
-import { addressAt, type At } from '@/time/past'
+import { addressAt, standing, type At } from '@/time/past'
 import { recolourImages, supplyImages } from './images'
 import { arrange, datedUrl, groundOf, layerOf, opacitiesOf, terrainOf, visibilityOf, type Choice } from './style'
 
@@ -172,6 +172,18 @@ function dated(style: StyleSpecification, at: At): StyleSpecification {
     sources[name] = { ...source, url: addressAt(at === null ? now : source.url, kept.value, at) ?? now }
   }
   return { ...style, sources }
+}
+
+/** What is drawn now, as it would be drawn at another moment. */
+export function styleAs(at: At): StyleSpecification | null {
+  const map = cityMap.value
+  if (!map || !served) return null
+  const before = map.getStyle()
+  const stood = (layer: string | null) => layer === null || ['now', 'then'].includes(standing(kept.value, layer, at))
+  const style = dated(served, at)
+  const layers = style.layers.filter((drawn) => stood(layerOf(drawn)))
+  const next = arrange({ ...style, layers }, scheme.value, { ...choice(), visible: new Set(visible) })
+  return { ...withOverlays(before, next), ...(before.terrain ? { terrain: before.terrain } : {}) }
 }
 
 function urlOf(style: StyleSpecification, name: string): string | undefined {

@@ -15,6 +15,7 @@ import { cityMap, makeMap, threeD, view } from './city-map'
 import { setUpEventsLayer } from './events-layer'
 import { setPadding, setUpHighlight } from './highlight'
 import { setUpPointer } from './pointer'
+import { startSwipeOfMap, stopSwipe, swipe } from './swipe'
 import { setUpStationsLayer } from './stations-layer'
 import { read, write } from './view-link'
 
@@ -29,7 +30,7 @@ export function openMap(container: HTMLElement): void {
   Object.assign(opacity, shared.opacity)
   threeD.value = shared.threeD
   clock.wanted = clock.shown = past(shared.at)
-  clock.open = clock.wanted !== null
+  clock.open = clock.wanted !== null || shared.with !== undefined
   const at = shared.view
   makeMap({
     container,
@@ -51,6 +52,7 @@ export function openMap(container: HTMLElement): void {
   void begin().then(() => {
     followStations()
     followClock()
+    if (shared.with !== undefined) startSwipeOfMap(past(shared.with))
     if (shared.here) void lookAt(shared.here.lon, shared.here.lat)
     followAddress(shared.run)
     keepLink()
@@ -59,8 +61,10 @@ export function openMap(container: HTMLElement): void {
 
 /** Somebody pasted another link into the address bar of the open page. */
 function follow(): void {
-  const { view: at, visible: wanted, opacity: faded, threeD: extruded, at: moment } = read(location.hash)
+  const { view: at, visible: wanted, opacity: faded, threeD: extruded, at: moment, with: other } = read(location.hash)
   clock.wanted = past(moment)
+  if (other !== undefined) startSwipeOfMap(past(other))
+  else if (swipe.isOfMap) stopSwipe()
   if (wanted) choose(wanted)
   Object.assign(opacity, faded)
   threeD.value = extruded
@@ -103,6 +107,7 @@ function linkNow(): string {
     threeD: threeD.value,
     here: here.place,
     at: clock.wanted,
+    with: swipe.isOfMap ? swipe.at : undefined,
     run: wanted.value,
   })
 }
@@ -110,7 +115,7 @@ function linkNow(): string {
 function keepLink(): void {
   let timer: ReturnType<typeof setTimeout> | undefined
   const keep = () => history.replaceState(history.state, '', linkNow())
-  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place, () => clock.wanted, wanted], () => {
+  watch([() => view.moves, () => [...visible], () => ({ ...opacity }), threeD, () => here.place, () => clock.wanted, () => [swipe.isOfMap, swipe.at], wanted], () => {
     clearTimeout(timer)
     timer = setTimeout(keep, LINK_WAIT_MS)
   })

@@ -1,6 +1,6 @@
 /** What the page draws over the city: GeoJSON under layers whose colours follow light and dark. */
 import type { GeoJSONSource, LayerSpecification } from 'maplibre-gl'
-import { watch } from 'vue'
+import { ref, watch } from 'vue'
 import { scheme } from '@/shell/scheme'
 import { cityMap, isDrawn, OVERLAY } from './city-map'
 import type { Scheme } from './style'
@@ -19,6 +19,9 @@ interface Overlay {
 
 export const NOTHING: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] }
 
+/** Counts what was filled in, for whoever draws the same. */
+export const fillings = ref(0)
+
 /** In drawing order. */
 const overlays = new Map<string, Overlay>()
 
@@ -30,6 +33,7 @@ export function defineOverlay(name: string, draw: (scheme: Scheme) => Drawing[])
 export function fillOverlay(name: string, features: GeoJSON.Feature[]): void {
   const overlay = overlays.get(name)
   if (!overlay) return
+  fillings.value++
   overlay.data = { type: 'FeatureCollection', features }
   const source = cityMap.value?.getSource<GeoJSONSource>(OVERLAY + name)
   if (source) source.setData(overlay.data)

@@ -12,9 +12,11 @@ import { FRAMES, layerById } from '@/layers/state'
 import { open } from '@/shell/panes'
 import { chosenStation } from '@/stations/state'
 import { givePlace, tool } from '@/tools/state'
+import { clock } from '@/time/clock'
 import { cityMap, OVERLAY } from './city-map'
 import { EVENTS } from './events-layer'
 import { STATIONS } from './stations-layer'
+import { momentUnder } from './swipe'
 
 /** A small label beside the pointer. */
 export const hover = reactive({ x: 0, y: 0, title: '', kind: '' })
@@ -52,6 +54,7 @@ function answerClick({ lngLat, point }: MapMouseEvent): void {
   if (tool.value === 'pick') return givePlace(lngLat.lng, lngLat.lat)
   if (tool.value) return
   const touched = under(point.x, point.y)
+  // The first map lies below; of what the second draws only what the page draws itself is the same in both.
   const own = touched.find((feature) => String(feature.source).startsWith(OVERLAY))
   if (own?.source === OVERLAY + EVENTS) return openEvent(Number(own.properties.id))
   if (own?.source === OVERLAY + STATIONS) {
@@ -62,7 +65,12 @@ function answerClick({ lngLat, point }: MapMouseEvent): void {
     picked.value = String(own.properties.id)
     return
   }
-  void lookAt(lngLat.lng, lngLat.lat, undefined, clustersAmong(touched))
+  const at = momentUnder(point.x, mapWidth())
+  void lookAt(lngLat.lng, lngLat.lat, undefined, at === clock.shown ? clustersAmong(touched) : [], at)
+}
+
+function mapWidth(): number {
+  return cityMap.value?.getContainer().clientWidth ?? 0
 }
 
 function nameUnder({ point }: MapMouseEvent): void {
@@ -74,7 +82,8 @@ function nameUnder({ point }: MapMouseEvent): void {
     hover.title = ''
     return
   }
-  const named = under(point.x, point.y).map(describe).find((label) => label !== null)
+  const isOther = momentUnder(point.x, mapWidth()) !== clock.shown
+  const named = (isOther ? [] : under(point.x, point.y)).map(describe).find((label) => label !== null)
   canvas.style.cursor = named ? 'pointer' : ''
   Object.assign(hover, { x: point.x, y: point.y, title: named?.title ?? '', kind: named?.kind ?? '' })
 }

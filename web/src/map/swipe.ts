@@ -1,18 +1,27 @@
 /**
- * Two dates of a raster layer side by side: a second map above the first, of which only what is right of a divider
- * shows. It draws all that the first draws, so that nothing but the picture differs.
+ * Two dates side by side, of a raster layer or of the whole map: a second map above the first, of which only what is
+ * right of a divider shows. It draws all that the first draws, so that nothing but the date differs.
  */
 import { Map as MapLibreMap, type StyleSpecification } from 'maplibre-gl'
 import { reactive } from 'vue'
 import { taken } from '@/layers/state'
 import type { Layer } from '@/api'
 import { scheme } from '@/shell/scheme'
+import { clock } from '@/time/clock'
+import type { At } from '@/time/past'
 import { FONTS_OF_THIS_COMPUTER } from './city-map'
 import { supplyImages } from './images'
 import { datedUrl, layerOf, terrainOf } from './style'
 
-/** `share` of the width is left of the divider. */
-export const swipe = reactive<{ layer: string | null; right: string; share: number }>({ layer: null, right: '', share: 0.5 })
+/** `share` of the width is left of the divider. `layer`: of which pictures are compared, to those of `right`. */
+export const swipe = reactive({
+  layer: null as string | null,
+  right: '',
+  /** The whole map is compared, to how it was at the moment `at`. */
+  isOfMap: false,
+  at: null as At,
+  share: 0.5,
+})
 
 const LEAST_SHARE = 0.04
 
@@ -21,11 +30,22 @@ export function startSwipe(layer: Layer): void {
   const [newest, before] = layer.rasters
   if (!newest || !before) return
   if ((taken[layer.id] ?? newest.taken) === newest.taken) taken[layer.id] = before.taken
-  Object.assign(swipe, { layer: layer.id, right: newest.taken, share: 0.5 })
+  Object.assign(swipe, { layer: layer.id, right: newest.taken, isOfMap: false, share: 0.5 })
+}
+
+/** Compares the map as it is shown with how it was at another moment. */
+export function startSwipeOfMap(at: At): void {
+  Object.assign(swipe, { layer: null, isOfMap: true, at, share: 0.5 })
 }
 
 export function stopSwipe(): void {
   swipe.layer = null
+  swipe.isOfMap = false
+}
+
+/** The moment that is shown at a place of the window: right of the divider another may be. */
+export function momentUnder(x: number, width: number): At {
+  return swipe.isOfMap && x > swipe.share * width ? swipe.at : clock.shown
 }
 
 export function moveDivider(share: number): void {

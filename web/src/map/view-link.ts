@@ -18,6 +18,8 @@ export interface Shared {
   here: { lon: number; lat: number } | null
   /** The moment that is shown, in milliseconds; null: now. */
   at: number | null
+  /** The moment that is compared with it; undefined: nothing is compared. */
+  with?: number | null
   /** The import that is open. */
   run: string | null
 }
@@ -36,6 +38,7 @@ export function write(shared: Shared): string {
   if (shared.threeD) parts.push('3d')
   if (shared.here) parts.push(`here=${shared.here.lon.toFixed(6)},${shared.here.lat.toFixed(6)}`)
   if (shared.at !== null) parts.push(`at=${new Date(shared.at).toISOString()}`)
+  if (shared.with !== undefined) parts.push(`with=${shared.with === null ? 'now' : new Date(shared.with).toISOString()}`)
   if (shared.run) parts.push(`import=${shared.run}`)
   return `#${parts.join('&')}`
 }
@@ -50,6 +53,7 @@ export function read(hash: string): Shared {
     else if (name === '3d') shared.threeD = true
     else if (name === 'here') shared.here = placeOf(value)
     else if (name === 'at') shared.at = momentOf(value)
+    else if (name === 'with') shared.with = value === 'now' ? null : (momentOf(value) ?? undefined)
     else if (name === 'import') shared.run = RUN.test(value) ? value : null
     else shared.view = viewOf(name) ?? shared.view
   }

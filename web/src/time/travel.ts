@@ -1,12 +1,13 @@
 /** Going through time: the map follows what is wanted, one moment after the other, and plays the changes. */
 import { computed, ref, watch } from 'vue'
+import { t } from '@/i18n'
 import { onLayers } from '@/layers/state'
 import { showAsOf } from '@/map/city-map'
 import { tellProblem } from '@/shell/notice'
 import { backToNow, clock, kept } from './clock'
 import { learnPast } from './learn'
-import { spanOf, type Span } from './axis'
-import { msOf, stopsOf, type Stop } from './past'
+import { spanOf, wordsOf, type Span } from './axis'
+import { msOf, stopsOf, type At, type Stop } from './past'
 
 /** How long a moment is looked at, at normal speed. */
 const DWELL_MS = 1400
@@ -23,6 +24,10 @@ export const span = computed<Span>(() => {
   const firsts = onLayers.value.flatMap(({ id }) => kept.value.histories.get(id)?.since ?? []).map(msOf)
   return spanOf(firsts.length > 0 ? Math.min(...firsts) : undefined, today.value)
 })
+
+export function momentWords(at: At): string {
+  return at === null ? t('timeNow') : wordsOf(at, span.value)
+}
 
 let isGoing = false
 let isStale = false
@@ -62,9 +67,8 @@ async function go(): Promise<void> {
   isGoing = false
 }
 
-/** The next change after the moment that is wanted, or the one before it; null is now. */
-export function stopBeside(by: 1 | -1): number | null {
-  const at = clock.wanted
+/** The next change after a moment, or the one before it; null is now. */
+export function stopBesideOf(at: At, by: 1 | -1): At {
   const list = stops.value
   if (by < 0) {
     // The last change made the map what it is now.
@@ -76,9 +80,9 @@ export function stopBeside(by: 1 | -1): number | null {
   return after && after !== list.at(-1) ? after.at : null
 }
 
-export function step(by: 1 | -1): void {
-  clock.playing = false
-  clock.wanted = stopBeside(by)
+/** The same of the moment that is wanted. */
+export function stopBeside(by: 1 | -1): At {
+  return stopBesideOf(clock.wanted, by)
 }
 
 let round = 0
