@@ -209,6 +209,8 @@ def _contents(layer: Layer, own: str, of_rows: list[Any]) -> list[Any]:
     """Links to what a collection has: items and tiles, tiles alone, or tiles of maps."""
     if layer.kind == "raster":
         return [link(f"{own}/map/tiles", f"{REL}/tilesets-map")]
+    if layer.kind == "service":
+        return []
     return of_rows if layer.has_rows else of_rows[-1:]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -146,6 +146,16 @@ class ServiceCheckDocument(Document):
     is_ok: bool
     problem: TextDocument | None
     elapsed_ms: int
+
+
+class ServiceItemsDocument(BaseModel):
+    """A GeoJSON FeatureCollection (RFC 7946) of what the other system told."""
+
+    type: Literal["FeatureCollection"]
+    numberReturned: int
+    numberMatched: int | None = None
+    left_out: int | None
+    features: list[dict[str, Any]]
 
 
 class CallDocument(Document):

@@ -14,18 +14,23 @@ from api.answers import is_known
 from api.context import Context, ContextDep
 from api.errors import OriginFailed
 from api.layers import LayerId, layer_called
+from api.ogc_parameters import CRS84, parse_bbox
 from api.picture_path import is_public
+from api.service_documents import ServiceItemsDocument
 from api.services.gateway import Kept
 from api.session import ViewerDep
 from gis.squares import Tile
 from layers.access import Scope, Viewer, scope_for
 from layers.errors import NotFound, Unavailable
+from layers.model import BoundingBox
 from layers.service_calls import CallCount
 from layers.services import service_of
 
 router = APIRouter(tags=["services"], prefix="/services/{layer_id}")
 
 BROWSERS_KEEP_S = 300
+DEFAULT_ITEMS, MAX_ITEMS = 100, 5000
+WORLD = BoundingBox(-180.0, -90.0, 180.0, 90.0)
 ASK_AGAIN_PRIVATE = "private, no-cache"
 
 _Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
@@ -78,6 +83,29 @@ async def get_legend(request: Request, layer_id: LayerId, context: ContextDep, v
     return answered(request, context, scope, viewer, found)
 
 
+@router.get("/items", response_class=Response, response_model=ServiceItemsDocument)
+async def get_service_items(
+    request: Request,
+    layer_id: LayerId,
+    context: ContextDep,
+    viewer: ViewerDep,
+    bbox: Annotated[str | None, Query(description="西,南,东,北 west,south,east,north")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = DEFAULT_ITEMS,
+) -> Response:
+    """Features of a service (WFS, OGC API, ArcGIS) that meet a box, as GeoJSON, longitude first.
+
+    `left_out`: how many more there are, null where the other system does not say.
+    """
+    scope = await service_scope(context, viewer, layer_id)
+    box = BoundingBox(*parse_bbox(bbox, CRS84)) if bbox is not None else scope.layer.bounds or WORLD
+    try:
+        found = await context.services.items(scope.layer, box, limit)
+    except (OriginFailed, Unavailable):
+        _count_failure(context, scope, viewer)
+        raise
+    return answered(request, context, scope, viewer, found)
+
+
 async def service_scope(context: Context, viewer: Viewer, layer_id: str) -> Scope:
     """What `viewer` may see of the layer of a service; raises as `scope_for`, `Conflict` for another kind."""
     layer = await layer_called(context, layer_id)
@@ -100,8 +128,8 @@ def answered(request: Request, context: Context, scope: Scope, viewer: Viewer, f
         headers["Access-Control-Allow-Origin"] = "*"
     else:
         headers["Cache-Control"] = ASK_AGAIN_PRIVATE
-    if found.left_out:
-        headers["X-OneMap-Left-Out"] = str(found.left_out)
+    if found.left_out != 0:
+        headers["X-OneMap-Left-Out"] = "some" if found.left_out is None else str(found.left_out)
     if found.body and is_known(request, etag):
         answer = Response(status_code=304, headers=headers)
     elif not found.body:

@@ -18,6 +18,7 @@ from layers.cql2 import FilterExpression
 from layers.errors import NotAllowed, NotFound, TooMuch
 from layers.model import LAYER_ID, Layer
 from layers.moments import NOW, AsOf, Moments
+from layers.rows import no_rows
 from tiles.server import MAX_LAYERS, MAX_LAYERS_OF_ALL, Selection, called, filtered, select_scopes
 
 KEPT_AT_MOST = 4096
@@ -75,7 +76,11 @@ class Selections:
         ids = _ids(names)
         require_one(as_of, len(ids))
         layers = tuple([await self._catalogue.layer(layer_id) for layer_id in ids])
-        selection = select_scopes(await self._scopes(viewer, layers, as_of))
+        scopes = await self._scopes(viewer, layers, as_of)
+        for layer in layers:
+            if layer.service is not None:
+                raise no_rows(layer)
+        selection = select_scopes(scopes)
         try:
             everyones = select_scopes(await self._scopes(ANONYMOUS, layers, as_of))
             is_public = everyones.key == selection.key

@@ -21,11 +21,11 @@ from api.raster_parameters import LookDep
 from api.session import ViewerDep
 from api.tile_selection import narrowed
 from gis.squares import MAX_LATITUDE
-from layers.access import Scope, Viewer
+from layers.access import Scope, Viewer, scope_for
 from layers.classes import COUNT_OF, COUNT_OF_OTHERS, titles_of_classes
 from layers.errors import BadRequest
 from layers.function_arguments import read_given, refuse_said
-from layers.model import BoundingBox, Field, Layer, RasterFile, Text
+from layers.model import BoundingBox, Field, Layer, RasterFile, ServiceSource, Text
 from layers.moments import AsOf
 from layers.rasters import raster_scope
 from layers.tile_fields import tile_fields
@@ -63,7 +63,11 @@ async def get_tilejson(
     must be and was not."""
     then = as_of(version, moment) if form is None and not look else None
     known = context.catalogue.known(layers)
-    if known is not None and known.function is not None and then is not None:
+    if known is not None and known.service is not None:
+        refuse_said((*said, *given(request, "version", "datetime", "filter", "format"), *look.items()))
+        scope_for(viewer, known)
+        told = service_tilejson(known, known.service, f"{base_url(request)}/services", language)
+    elif known is not None and known.function is not None and then is not None:
         told = await _of_function(request, context, viewer, known, said, where, then, language)
     else:
         refuse_said(said)
@@ -143,6 +147,30 @@ async def _of_function(
     scopes = chosen.selection.scopes
     told = tilejson(scopes, url, language, [layer.reach])
     return {**told, "parameters": argument_documents(layer)}
+
+
+def given(request: Request, *names: str) -> list[tuple[str, str]]:
+    """Those of the query parameters `names` that were given."""
+    return [(name, request.query_params[name]) for name in names if name in request.query_params]
+
+
+def service_tilejson(layer: Layer, source: ServiceSource, root: str, language: str) -> dict[str, Any]:
+    """TileJSON 3.0.0 of the layer of a service, whose squares are below `root`."""
+    told: dict[str, Any] = {
+        "tilejson": "3.0.0",
+        "name": getattr(layer.title, language),
+        "version": f"{layer.version}.0.0",
+        "scheme": "xyz",
+        "tiles": [f"{root}/{layer.id}/{{z}}/{{x}}/{{y}}?v={layer.version}"],
+        "minzoom": layer.min_zoom,
+        "maxzoom": layer.max_zoom,
+        "attribution": source.attribution or getattr(ATTRIBUTION, language),
+    }
+    if source.form != "pictures":
+        told["vector_layers"] = [{"id": part, "fields": {}} for part in source.parts or (layer.id,)]
+    if layer.bounds is not None:
+        told["bounds"] = list(layer.bounds)
+    return told
 
 
 def raster_tilejson(layer: Layer, raster: RasterFile, url: str, language: str) -> dict[str, Any]:

@@ -251,7 +251,8 @@ class ServiceSource:
     `url` is the address requests begin with, or a template with `{z}`, `{x}`, `{y}`; it is for admins only.
     `name` is what the other system calls the layer; `protocol` its version of the standard. `crs` is that of
     the pictures, as the other system writes it. `levels` are squares of its own, empty where it draws any box
-    or keeps to Web Mercator's quad. `parts` are the layers within its vector tiles. `legend` is the address
+    or keeps to Web Mercator's quad. `is_latitude_first`: boxes are asked for with
+    the south first. `parts` are the layers within its vector tiles. `legend` is the address
     of a picture that explains the colours. `attribution` is shown on the map.
     """
 
@@ -266,6 +267,7 @@ class ServiceSource:
     levels: tuple[ServiceLevel, ...] = ()
     parts: tuple[str, ...] = ()
     is_from_south: bool = False
+    is_latitude_first: bool = False
     legend: str = ""
     attribution: str = ""
 

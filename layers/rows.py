@@ -51,7 +51,7 @@ def rows(scope: Scope, *, fields: Sequence[str] | None = None) -> Select[Any]:
     `order_of` ask in such a way that the table's own indexes serve.
     """
     if not scope.layer.has_rows:
-        raise _no_rows(scope.layer)
+        raise no_rows(scope.layer)
     chosen = scope.fields if fields is None else tuple(dict.fromkeys(fields))
     for name in chosen:
         require_field(scope, name)
@@ -183,7 +183,8 @@ def comes_after_key(scope: Scope, table: FromClause, key: str) -> ColumnElement[
     return None if value is None else table.c[KEY_COLUMN] > value
 
 
-def _no_rows(layer: Layer) -> BadRequest:
+def no_rows(layer: Layer) -> BadRequest:
+    """What is said to who asks for rows, or tiles of them, of a layer that has none."""
     if layer.function is not None:
         return BadRequest(
             f"图层“{layer.title.zh}”由函数产生，只提供瓦片：/tiles/{layer.id}/{{z}}/{{x}}/{{y}}.mvt",

@@ -31,7 +31,7 @@ def _root(url: str) -> str:
     parts = urlsplit(url)
     pieces = parts.path.rstrip("/").split("/")
     end = next((n for n, piece in enumerate(pieces) if piece.lower() in SERVERS), len(pieces) - 1)
-    return urlunsplit(parts._replace(path="/".join(pieces[: end + 1]), fragment=""))
+    return urlunsplit(parts._replace(path="/".join(pieces[: end + 1]), query="", fragment=""))
 
 
 def read_arcgis(told: Mapping[str, Any], url: str) -> Look:

@@ -11,21 +11,25 @@ import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import orjson
 
 from api.errors import OriginFailed
 from api.services.calls import CallBook
+from api.services.features import ACCEPT, MOST_PAGES, first_url, read_page
 from api.services.hosts import HostRules
 from api.services.look import refused_by_origin
 from api.services.origin import MAX_BYTES, OriginAnswer, OriginClient
 from api.services.squares import SIZE_PX, Part, plan
-from gis.squares import Tile, bounds_3857
+from gis.squares import Tile, bounds_3857, bounds_4490
 from layers.db import Database
-from layers.errors import BadData, OneMapError, Unavailable
-from layers.model import Layer, ServiceSource, Text
+from layers.errors import BadData, BadRequest, OneMapError, Unavailable
+from layers.model import BoundingBox, Layer, ServiceSource, Text
 from layers.services import Secret, note_state, secrets_of, service_of
 from tiles.mosaic import Piece, picture_type, put_together
+from tiles.passing_features import encode_features
 from tiles.raster_draw import nothing
 
 AT_ONCE = 8
@@ -35,6 +39,8 @@ KEPT_BYTES = 64 * 2**20
 KEPT_S = 300
 """Where the other system says nothing of how long its answer holds."""
 KEPT_AT_MOST_S = 3600
+MOST_DRAWN = 2000
+"""Features of a service in one vector tile."""
 FAILURES_TO_REST = 3
 REST_S = 10.0
 """A service that failed so often in a row is left alone so long: who asks meanwhile is told at once."""
@@ -47,7 +53,11 @@ _MAX_AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d{1,9})")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer for our callers. `lasts_s`: how long it holds; `was_kept`: nobody was asked for it."""
+    """An answer for our callers.
+
+    `lasts_s`: how long it holds; `was_kept`: nobody was asked for it. `left_out`: features that are not in
+    it; None: nobody says how many.
+    """
 
     body: bytes
     media_type: str
@@ -67,6 +77,15 @@ class _Service:
     failures: int = 0
     rests_until: float = 0.0
     is_up: bool | None = None
+
+
+class _Found(NamedTuple):
+    """`left_out` None: some are, and nobody says how many."""
+
+    features: list[dict[str, Any]]
+    matched: int | None
+    left_out: int | None
+    lasts_s: int
 
 
 class _Stored(NamedTuple):
@@ -106,10 +125,12 @@ class Gateway:
     async def square(self, layer: Layer, tile: Tile) -> Kept:
         """A picture or a vector tile (empty: nothing there) of one square of the Web Mercator quad.
 
-        Raises `OriginFailed`, `OriginTimedOut`, `Unavailable` where too many wait, `BadRequest` for a service
-        of features, `Conflict` for a layer that is no service.
+        Features of a service are drawn here, `MOST_DRAWN` of them. Raises `OriginFailed`, `OriginTimedOut`,
+        `Unavailable` where too many wait, `Conflict` for a layer that is no service.
         """
         source = service_of(layer)
+        if source.form == "features":
+            return await self.once(layer, ("square", *tile), lambda: self._encoded(layer, tile))
         return await self.once(layer, ("square", *tile), lambda: self._drawn(layer, source, tile))
 
     async def legend(self, layer: Layer) -> Kept:
@@ -121,6 +142,73 @@ class Gateway:
             return _picture(answer)
 
         return await self.once(layer, ("legend",), asked)
+
+    async def items(self, layer: Layer, bounds: BoundingBox, limit: int) -> Kept:
+        """Features that meet a box, as a GeoJSON collection that says how many were left out; as `square`.
+
+        Raises `BadRequest` for a service of pictures or tiles.
+        """
+        if service_of(layer).form != "features":
+            raise BadRequest(
+                f"图层“{layer.title.zh}”的服务不提供要素",
+                f"the service of layer {layer.id!r} gives no features",
+                field="layer",
+                value=layer.id,
+                expected=f"/services/{layer.id}/{{z}}/{{x}}/{{y}}",
+            )
+
+        async def asked() -> Kept:
+            found = await self._features(layer, bounds, limit)
+            told = {
+                "type": "FeatureCollection",
+                "numberReturned": len(found.features),
+                **({} if found.matched is None else {"numberMatched": found.matched}),
+                "left_out": found.left_out,
+                "features": found.features,
+            }
+            answer = _answer(orjson.dumps(told), "application/geo+json", found.lasts_s)
+            return replace(answer, left_out=found.left_out)
+
+        return await self.once(layer, ("items", *bounds, limit), asked)
+
+    async def _encoded(self, layer: Layer, tile: Tile) -> Kept:
+        """The features of a square as a vector tile."""
+        west, south, east, north = bounds_4490(tile)
+        reach = (east - west) / 64
+        wide = BoundingBox(max(west - reach, -180.0), max(south - reach, -90.0),
+                           min(east + reach, 180.0), min(north + reach, 90.0))  # fmt: skip
+        found = await self._features(layer, wide, MOST_DRAWN)
+        body = await asyncio.to_thread(encode_features, found.features, tile, layer.id)
+        answer = _answer(body, "application/vnd.mapbox-vector-tile", found.lasts_s)
+        return replace(answer, left_out=found.left_out)
+
+    async def _features(self, layer: Layer, bounds: BoundingBox, limit: int) -> _Found:
+        """At most `limit` features, from as many pages as it takes, but not more than `MOST_PAGES`."""
+        source = service_of(layer)
+        features: list[dict[str, Any]] = []
+        url: str | None = first_url(source, bounds, limit)
+        taken, pages, lasts_s = 0, 0, KEPT_S
+        matched: int | None = None
+        while url is not None and taken < limit and pages < MOST_PAGES:
+            answer = await self.ask(layer, url, accept=ACCEPT)
+            try:
+                if answer.status != 200:
+                    raise refused_by_origin(answer.status)
+                page = read_page(source, answer.body, url, bounds, limit, taken)
+            except OriginFailed as error:
+                await self.note_unusable(layer, error)
+                raise
+            features += page.features
+            taken += len(page.features) + page.dropped
+            pages, url = pages + 1, page.following
+            matched = page.matched if page.matched is not None else matched
+            lasts_s = min(lasts_s, _lasts(answer))
+        beyond = max(len(features) - limit, 0)
+        if matched is not None:
+            left_out: int | None = max(matched - min(len(features), limit), 0)
+        else:
+            left_out = None if url is not None else taken - len(features) + beyond
+        return _Found(features[:limit], matched, left_out, lasts_s)
 
     async def once(self, layer: Layer, what: Hashable, make: Callable[[], Awaitable[Kept]]) -> Kept:
         """What is kept of `what`, or what `make` makes of it, however many ask meanwhile."""

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import orjson
 
 from api.errors import OriginFailed, OriginTimedOut
-from api.services import arcgis, supermap, templates, wms, wmts
+from api.services import arcgis, ogc_api, supermap, templates, wfs, wms, wmts
 from api.services.offers import Look, query_of, without_query
 from api.services.origin import MAX_CAPABILITIES_BYTES, OriginAnswer, OriginClient
 from api.services.xml import Element, read_xml
@@ -48,6 +48,10 @@ SECRET_NAMES = frozenset(
     }
 )
 """Query parameters that are taken for secrets wherever they stand in an address."""
+
+
+ACCEPT = "application/json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
+"""An OGC API answers people with a page unless JSON is asked for."""
 
 
 class Asked(NamedTuple):
@@ -114,6 +118,8 @@ class _Eyes:
         self.ways: Mapping[str, Callable[[str], Awaitable[Look]]] = {
             "wms": self._wms,
             "wmts": self._wmts,
+            "wfs": self._wfs,
+            "ogc": self._ogc,
             "arcgis": self._arcgis,
             "supermap": self._supermap,
             "tilejson": self._tilejson,
@@ -128,12 +134,16 @@ class _Eyes:
             told = _json(answer.body)
             if isinstance(told, dict) and "tiles" in told:
                 return templates.read_tilejson(told, url)
+            if ogc_api.is_ogc_api(told):
+                return await self._collections(told, url)
             root = _xml(answer.body)
+            if root is not None and root.name == "WFS_Capabilities":
+                return wfs.read_wfs(root, url)
             if root is not None and root.name in wms.ROOTS:
                 return wms.read_wms(root, url)
             if root is not None and root.name == "Capabilities" and root.first("Contents") is not None:
                 return wmts.read_wmts(root, url)
-        for way in (self._wms, self._wmts):
+        for way in (self._wms, self._wmts, self._wfs):
             try:
                 return await way(url)
             except OriginTimedOut:
@@ -152,6 +162,18 @@ class _Eyes:
 
     async def _wmts(self, url: str) -> Look:
         return wmts.read_wmts(await self._xml(wmts.capabilities_url(url)), url)
+
+    async def _wfs(self, url: str) -> Look:
+        return wfs.read_wfs(await self._xml(wfs.capabilities_url(url)), url)
+
+    async def _ogc(self, url: str) -> Look:
+        return await self._collections(await self._object(url), url)
+
+    async def _collections(self, told: Mapping[str, Any], url: str) -> Look:
+        listed = ogc_api.collections_url(told, url)
+        if listed is None:
+            return ogc_api.read_collections(told, url)
+        return ogc_api.read_collections(await self._object(listed), listed)
 
     async def _arcgis(self, url: str) -> Look:
         return arcgis.read_arcgis(await self._object(arcgis.description_url(url)), url)
@@ -179,7 +201,9 @@ class _Eyes:
         return answer
 
     async def _ask(self, url: str) -> OriginAnswer:
-        return await self._client.ask(url, self._asked.secrets, most_bytes=MAX_CAPABILITIES_BYTES)
+        return await self._client.ask(
+            url, self._asked.secrets, accept=ACCEPT, most_bytes=MAX_CAPABILITIES_BYTES
+        )
 
 
 def refused_by_origin(status: int) -> OriginFailed:

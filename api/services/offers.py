@@ -144,11 +144,16 @@ def at_asked_host(href: str, asked: str) -> str:
 
     Behind a proxy it often names a host that only it knows; and its word must not lead us elsewhere.
     """
-    if not href:
-        return asked
     told, known = urlsplit(href), urlsplit(asked)
+    return urlunsplit((known.scheme, known.netloc, told.path or known.path, told.query, ""))
+
+
+def endpoint(href: str, asked: str) -> str:
+    """Where a service that takes questions by query is asked: what it says itself where that is the host that
+    was asked, else where it was asked, as a proxy may have changed the path too."""
+    told, known = urlsplit(href), urlsplit(asked)
+    if not href or told.hostname != known.hostname:
+        return asked
     own = dict(query_of(asked))
-    moved = urlunsplit((known.scheme, known.netloc, told.path or known.path, told.query, ""))
-    if told.path == known.path and own:
-        moved = with_query(moved, own)
-    return moved
+    moved = at_asked_host(href, asked)
+    return with_query(moved, own) if told.path == known.path and own else moved

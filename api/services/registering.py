@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from api.services.look import Asked, look, read_address
 from api.services.offers import Look, Offer, mercator_part
 from api.services.origin import OriginClient
+from api.services.settling import settled
 from layers.errors import BadData, BadRequest, NotFound
 from layers.model import AccessLevel, BoundingBox, Layer, ServiceSource, Text
 from layers.services import Secret
@@ -60,8 +61,8 @@ async def find_layer(client: OriginClient, wanted: ServiceRegistration) -> tuple
             field="layer",
             value=offer.name,
         )
-    source = _said_of(offer, offer.source, wanted)
     bounds = wanted.bounds or offer.bounds
+    source = await settled(client, _said_of(offer, offer.source, wanted), bounds, asked.secrets)
     title = wanted.title or Text(offer.title, offer.title)
     layer = Layer(
         id=wanted.id,

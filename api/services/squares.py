@@ -9,7 +9,6 @@ from typing import NamedTuple
 from api.services import arcgis, supermap, templates, wms, wmts
 from api.services.offers import is_geographic
 from gis.squares import Tile, bounds_3857, degrees_of
-from layers.errors import BadRequest
 from layers.model import ServiceLevel, ServiceSource
 
 SIZE_PX = 256
@@ -47,10 +46,7 @@ def plan(source: ServiceSource, tile: Tile) -> Plan:
         case "wmts" | "arcgis_tiles":
             return _from_levels(source, bounds)
         case _:
-            raise BadRequest(
-                "该服务提供要素，不提供图片", "this service gives features and no pictures",
-                field="layer", value=source.kind, expected="a service of pictures or tiles",
-            )  # fmt: skip
+            raise ValueError(f"a service of kind {source.kind} gives features and no squares")
 
 
 def _boxed(source: ServiceSource, bounds: Box) -> Plan:

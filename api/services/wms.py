@@ -13,6 +13,7 @@ from api.services.offers import (
     bounded,
     box,
     crs_code,
+    endpoint,
     is_geographic,
     is_mercator,
     with_query,
@@ -41,7 +42,7 @@ def read_wms(root: Element, url: str) -> Look:
     get_map = capability.first("Request", "GetMap")
     formats = tuple(one.text for one in get_map.all("Format")) if get_map else ()
     href = get_map.first("DCPType", "HTTP", "Get", "OnlineResource") if get_map else None
-    base = without_query(at_asked_host(href.attributes.get("href", "") if href else "", url), *_OURS)
+    base = without_query(endpoint(href.attributes.get("href", "") if href else "", url), *_OURS)
     base = without_query(base, "format", "transparent", "exceptions")
     offers: list[Offer] = []
     for layer in capability.all("Layer"):

@@ -8,11 +8,11 @@ from api.errors import OriginFailed
 from api.services.offers import (
     Look,
     Offer,
-    at_asked_host,
     best_format,
     bounded,
     box,
     box_in,
+    endpoint,
     is_geographic,
     is_mercator,
     with_query,
@@ -25,6 +25,7 @@ from layers.model import BoundingBox, ServiceLevel, ServiceSource, Text
 
 PIXEL_M = 0.00028
 """The pixel of a scale denominator (07-057r7 §6.1)."""
+SCREEN_PIXEL_M = 0.0254 / 96
 MAX_LEVELS = 40
 _OURS = ("service", "request", "version", "layer", "style", "tilematrixset", "tilematrix", "tilerow")
 _MORE = ("tilecol", "format")
@@ -62,7 +63,7 @@ def _query_address(root: Element, url: str) -> str:
         for get in operation.below("Get"):
             ways = [value.text.upper() for value in get.below("Value")]
             if not ways or "KVP" in ways:
-                asked = at_asked_host(get.attributes.get("href", ""), url)
+                asked = endpoint(get.attributes.get("href", ""), url)
                 return without_query(asked, *_OURS, *_MORE)
     if metadata is None and not url.lower().partition("?")[0].endswith(".xml"):
         return without_query(url, *_OURS, *_MORE)
@@ -134,7 +135,21 @@ def _choose(sets: dict[str, Element]) -> tuple[str, tuple[ServiceLevel, ...], st
 
 def _levels(matrix_set: Element, geographic: bool) -> tuple[ServiceLevel, ...]:
     found = [_level(matrix, geographic) for matrix in matrix_set.all("TileMatrix")[:MAX_LEVELS]]
-    return tuple(level for level in found if level is not None)
+    levels = [level for level in found if level is not None]
+    return tuple(level._replace(resolution=_meant(level, geographic)) for level in levels)
+
+
+def _meant(level: ServiceLevel, geographic: bool) -> float:
+    """The resolution of a level; Tianditu writes its scales for screens of 96 dots an inch, not for 0.28 mm.
+
+    Its level 1 says 2.958293554545656E8 where the standard's pixel makes 2.795411320143589E8 of it. Seen by
+    squares that would reach 5.8 % beyond the world.
+    """
+    world = 360.0 if geographic else 2.0 * HALF_WORLD_M
+    reach = level.resolution * level.width_px * level.columns / world
+    at_corner = abs(level.left + world / 2) < world * 1e-6
+    is_of_screens = at_corner and abs(reach / (PIXEL_M / SCREEN_PIXEL_M) - 1.0) < 1e-3
+    return level.resolution * SCREEN_PIXEL_M / PIXEL_M if is_of_screens else level.resolution
 
 
 def _level(matrix: Element, geographic: bool) -> ServiceLevel | None:

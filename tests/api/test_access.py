@@ -171,6 +171,7 @@ GIVES_OF_SERVICES = {
     "GET /api/v1/services/{layer_id}",
     "GET /services/{layer_id}/{z}/{x}/{y}",
     "GET /services/{layer_id}/legend",
+    "GET /services/{layer_id}/items",
 }
 """Of other systems' services; `test_services.py` holds that they are closed to who may not see the layer."""
 

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
-import pytest
-from fastapi import FastAPI
 
-from api.app import create_app
-from api.services.hosts import HostRules
-from api.settings import ApiSettings
-from tests.api.conftest import City, client_of
+from tests.api.conftest import City
 from tests.api.services.origin_server import LEGEND, RED, Asked, Said, origin, wms
 from tests.layers.registered_tables import ask_sql
 from tiles.mosaic import decoded
 
 ROUTE = "/api/v1/services"
 TOKEN = "Top-secret-token-7"
-
-
-@pytest.fixture
-async def app(own_city: City) -> AsyncIterator[FastAPI]:
-    settings = ApiSettings(service_hosts=HostRules.read(["127.0.0.1"]))
-    app = create_app(settings, own_city.url)
-    async with app.router.lifespan_context(app):
-        yield app
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    async with client_of(app) as client:
-        yield client
 
 
 async def registered(client: httpx2.AsyncClient, city: City, url: str, **said: Any) -> httpx2.Response:

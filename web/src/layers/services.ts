@@ -1,5 +1,5 @@
 /** Whether the services of other systems answer, and to whom their pictures are owed. */
-import { computed, shallowRef, watch } from 'vue'
+import { computed, ref, shallowRef, watch } from 'vue'
 import * as api from '@/api'
 import type { Service } from '@/api'
 import { catalogue, isService, shownServices } from './state'
@@ -10,11 +10,18 @@ const EVERY_MS = 30_000
 const SOON_MS = 3_000
 
 const services = shallowRef<ReadonlyMap<string, Service>>(new Map())
+let again: ReturnType<typeof setTimeout> | undefined
 let timer: ReturnType<typeof setTimeout> | undefined
 
 export function serviceOf(id: string): Service | undefined {
   return services.value.get(id)
 }
+
+/** Those that are shown and do not answer; `attempts` counts up when their squares are to be asked for again. */
+export const downServices = computed(() =>
+  shownServices.value.filter(({ id }) => serviceOf(id)?.is_up === false).map(({ id }) => id),
+)
+export const attempts = ref(0)
 
 /** What is owed to those whose layers are shown, each once. */
 export const attributions = computed(() => [
@@ -32,7 +39,12 @@ export function lookSoon(after = SOON_MS): void {
 async function look(): Promise<void> {
   const listed = await api.listServices()
   services.value = new Map(listed.map((service) => [service.id, service]))
-  if (shownServices.value.some(({ id }) => serviceOf(id)?.is_up === false)) lookSoon(EVERY_MS)
+  if (downServices.value.length === 0) return
+  clearTimeout(again)
+  again = setTimeout(() => {
+    if (!document.hidden) attempts.value++
+    lookSoon()
+  }, EVERY_MS)
 }
 
 watch(

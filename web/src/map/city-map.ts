@@ -24,7 +24,7 @@ import {
   visible,
   type LegendEntry,
 } from '@/layers/state'
-import { lookSoon } from '@/layers/services'
+import { attempts, downServices, lookSoon } from '@/layers/services'
 import { tell, tellProblem } from '@/shell/notice'
 import { scheme } from '@/shell/scheme'
 import { clock, kept } from '@/time/clock'
@@ -311,6 +311,12 @@ const RELOADED_WHILE_LOADING = /reload a tile that was never loaded/
 
 /** Said of a layer that did not stand yet at the moment that is shown: its source came without it, and it is hidden. */
 const NOT_YET_IN_SOURCE = /^Error: Source layer .* does not exist on source/
+
+/** Nobody moves the map for it: what a service did not draw is asked for again from time to time. */
+watch(attempts, () => {
+  const map = cityMap.value
+  for (const id of downServices.value) if (map?.getSource(SERVICE + id)) map.refreshTiles(SERVICE + id)
+})
 
 /** Squares of another system's service may fail as long as it does: its line in the tree says so. */
 function isOfService(told: object): boolean {
