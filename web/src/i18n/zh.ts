@@ -126,7 +126,7 @@ export const zh = {
 
   here: '此处',
   clickTheMap: '点击地图，查看此处有什么',
-  standsFor: '这一点代表 {n} 个',
+  standsFor: '此标记代表 {n} 个',
   otherClasses: '其他',
   listComma: '、',
   nothingHere: '此处没有已显示图层的要素',

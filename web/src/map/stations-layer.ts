@@ -15,7 +15,7 @@ const SERIF = ['Map Bold', 'Times New Roman', 'Songti SC', 'SimSun', 'Noto Serif
 
 /** From afar the stations that say how the air or the water is stand out; the others are dots. */
 const HAS_INDEX: ExpressionSpecification = ['boolean', ['get', 'hasIndex'], false]
-const NEAR_9: ExpressionSpecification = ['case', HAS_INDEX, 3.5, 2]
+const NEAR_9: ExpressionSpecification = ['case', HAS_INDEX, 2.6, 1.4]
 const NEAR_11: ExpressionSpecification = ['case', HAS_INDEX, 8, 3]
 const NEAR_13: ExpressionSpecification = ['case', HAS_INDEX, 12, 10]
 
