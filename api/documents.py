@@ -319,15 +319,6 @@ class CollectionDocument(Document):
     """How the coordinates came to be, with their stated error (not part of the standard)."""
 
 
-class CrsDocument(Document):
-    id: str
-    name: str
-    title: str
-    axes: list[str]
-    error_m: float | None
-    """What the way to it from CGCS2000 is stated to be off by; None where nobody states it."""
-
-
 class CollectionsDocument(Document):
     links: list[LinkDocument]
     crs: list[str]

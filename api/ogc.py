@@ -14,7 +14,6 @@ from api.documents import (
     CollectionDocument,
     CollectionsDocument,
     ConformanceDocument,
-    CrsDocument,
     LandingPageDocument,
 )
 from api.filter_parameter import CONFORMS_TO as FILTERS_CONFORM_TO
@@ -23,7 +22,7 @@ from api.links import GEOJSON, SCHEMA_JSON, link, own_url
 from api.ogc_parameters import CRS84, CRS_LIST, STORAGE_CRS, json_only
 from api.ogc_tiles import CONFORMS_TO as TILES_CONFORM_TO
 from api.ogc_tiles import REL
-from api.output_systems import address_of, offered, own_systems
+from api.output_systems import CrsDocument, address_of, offered, own_systems
 from api.session import ViewerDep
 from layers.access import Scope, Viewer, scopes_for
 from layers.errors import NotFound

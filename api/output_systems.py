@@ -16,6 +16,7 @@ import shapely
 from fastapi import Depends, Query, Request
 
 from api.context import Context, ContextDep, base_url
+from api.documents import Document
 from api.ogc_parameters import CRS84, CRS_LIST, epsg_of
 from api.session import ViewerDep
 from gis.errors import UnknownCrs
@@ -30,6 +31,15 @@ OWN = "/ogc/crs/"
 SHIFTED = ("gcj02", "bd09")
 PLAIN = frame_system("cgcs2000")
 """Longitude and latitude as they are kept."""
+
+
+class CrsDocument(Document):
+    id: str
+    name: str
+    title: str
+    axes: list[str]
+    error_m: float | None
+    """What the way to it from CGCS2000 is stated to be off by; None where nobody states it."""
 
 
 def own_systems(context: Context, viewer: Viewer) -> dict[str, Outgoing]:

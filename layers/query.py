@@ -81,11 +81,7 @@ async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
     """A page of features. Raises `BadRequest` for a field, value, cursor or limit that cannot be."""
     check_number("limit", query.limit, 0, MAX_LIMIT)
     table = rows(scope).subquery("scoped")
-    conditions = field_conditions(scope, table, query.filters)
-    if query.bbox is not None:
-        conditions.append(box_condition(scope, table, query.bbox))
-    if query.where is not None:
-        conditions.append(condition(scope, table, query.where))
+    conditions = conditions_of(scope, table, query)
     fields = query.fields if query.fields is not None else scope.fields
     statement = select(*feature_columns(scope, table, fields)).where(*conditions)
     if query.after is not None:
@@ -102,6 +98,16 @@ async def features(db: Database, scope: Scope, query: FeatureQuery) -> Page:
     page = [make_feature(row, fields) for row in found[: query.limit]]
     more = len(found) > query.limit and page
     return Page(page, _cursor(scope, page[-1]) if more else None, matched)
+
+
+def conditions_of(scope: Scope, table: FromClause, query: FeatureQuery) -> list[ColumnElement[bool]]:
+    """What a row of `table` (of `rows(scope)`) must meet to be among those that `query` chooses."""
+    conditions = field_conditions(scope, table, query.filters)
+    if query.bbox is not None:
+        conditions.append(box_condition(scope, table, query.bbox))
+    if query.where is not None:
+        conditions.append(condition(scope, table, query.where))
+    return conditions
 
 
 async def feature(db: Database, scope: Scope, key: str) -> Feature:

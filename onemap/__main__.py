@@ -225,6 +225,32 @@ def layers_compare(
     compare(settings_of(context), layer, earlier, later, rows=rows, report=report)
 
 
+@layers_app.command("export")
+def layers_export(
+    context: typer.Context,
+    layer: str,
+    path: Annotated[Path, typer.Argument(help=".gpkg .shp .zip .geojson .csv")],
+    version: Annotated[int | None, typer.Option(help="An earlier version. 较早的版本。")] = None,
+    crs: Annotated[
+        str, typer.Option(help="cgcs2000, wgs84, gcj02, bd09, EPSG:n, local:NAME. 坐标系。")
+    ] = "cgcs2000",
+    encoding: Annotated[str, typer.Option(help="Of a Shapefile: utf-8 or gbk. 文字编码。")] = "utf-8",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file. 覆盖已有文件。")] = False,
+) -> None:
+    """Write a layer to a file. 导出图层。"""
+    from onemap.exporting import export
+
+    export(
+        settings_of(context),
+        layer,
+        path,
+        version=version,
+        crs=crs,
+        encoding=encoding.lower(),
+        overwrite=overwrite,
+    )
+
+
 @layers_app.command("rollback")
 def layers_rollback(context: typer.Context, layer: str, version: int) -> None:
     """Publish the content of an earlier version as the next one. 回滚。"""

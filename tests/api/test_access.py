@@ -57,6 +57,7 @@ GIVES_ROWS = {
     "GET /api/v1/search",
     "GET /api/v1/layers/{layer_id}/nearest",
     "POST /api/v1/layers/{layer_id}/within",
+    "GET /api/v1/layers/{layer_id}/export",
     "GET /api/v1/grid/locate",
     "POST /api/v1/grid/locate",
     "GET /api/v1/stations/latest",
@@ -228,6 +229,10 @@ async def everything(client: httpx2.AsyncClient, headers: dict[str, str]) -> dic
     for layer, rows in CITY.items():
         items = f"/ogc/collections/{layer}/items"
         asked.append(ask("items", f"{items}?count=true"))
+        asked += [
+            ask(form, f"/api/v1/layers/{layer}/export?format={form}&headers=names")
+            for form in ("geojson", "csv")
+        ]
         asked += [ask("item", f"{items}/{fields['code']}") for _, fields in rows]
         asked += [
             ask("nearest", f"/api/v1/layers/{layer}/nearest?lon={lon}&lat={LAT}") for lon in (WEST, EAST)
@@ -252,7 +257,10 @@ async def test_nobody_meets_a_word_that_is_not_for_them(
     city_client: httpx2.AsyncClient, city: City, person: str | None
 ) -> None:
     told = await everything(city_client, city.headers(person))
-    assert set(told) == {*("items", "item", "nearest", "within", "identify", "search", "locate", "stations")}
+    assert set(told) == {
+        *("items", "item", "nearest", "within", "identify", "search", "locate", "stations"),
+        *("geojson", "csv"),
+    }
     for way, text in told.items():
         assert not {word for word in WORDS - MAY_SEE[person] if word in text}, way
     met = {word for word in WORDS if any(word in text for text in told.values())}
