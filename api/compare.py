@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query
 from api.answers import Json
 from api.as_of import DATETIME_DESCRIPTION
 from api.context import Context, ContextDep
-from api.documents import ComparedDocument, ComparedLayersDocument
+from api.documents import ComparedDocument
 from api.imports import side_document
 from api.layers import LayerId, layer_called, scope_of
 from api.session import ViewerDep
+from api.timeline_documents import ComparedLayersDocument
 from layers.access import Scope, Viewer
 from layers.compare import Differing, differing, differing_rows
 from layers.errors import NotFound, TooMuch

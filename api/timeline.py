@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 
 from api.answers import Json
 from api.context import ContextDep
-from api.documents import TimelineDocument
 from api.identify import LayerIds
 from api.layers import scopes_of
 from api.session import ViewerDep
+from api.timeline_documents import TimelineDocument
 from layers.access import scopes_for
 from layers.filters import read_interval
 from layers.timeline import MAX_MOMENTS, timeline

@@ -208,18 +208,32 @@ def layers_versions(context: typer.Context, layer: str) -> None:
     print_versions(settings_of(context), layer)
 
 
+@layers_app.command("moments")
+def layers_moments(
+    context: typer.Context,
+    layers: Annotated[list[str] | None, typer.Argument(help="All without any. 缺省为全部。")] = None,
+    since: Annotated[str | None, typer.Option(help="Date or time. 起。")] = None,
+    until: Annotated[str | None, typer.Option(help="Date or time. 止。")] = None,
+    limit: Annotated[int, typer.Option(help="The newest so many. 最近若干次。")] = 100,
+) -> None:
+    """When layers changed, newest first. 图层在哪些时刻有变化。"""
+    from onemap.comparing import print_moments
+
+    print_moments(settings_of(context), layers or [], since, until, limit)
+
+
 @layers_app.command("compare")
 def layers_compare(
     context: typer.Context,
     layer: str,
-    earlier: Annotated[int, typer.Argument(help="Version. 版本。")],
-    later: Annotated[int, typer.Argument(help="Version. 版本。")],
+    earlier: Annotated[str, typer.Argument(help="Version, or date. 版本或日期。")],
+    later: Annotated[str, typer.Argument(help="Version, date, or now. 版本、日期或 now。")] = "now",
     rows: Annotated[bool, typer.Option("--rows", help="Show the first rows of each kind. 列出行。")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write every row to .xlsx or .geojson. 报告文件。")
     ] = None,
 ) -> None:
-    """What differs between two versions: how many rows, where, and which. 比较两个版本。"""
+    """What differs between two versions or dates: how many rows, where, and which. 比较两个版本或日期。"""
     from onemap.comparing import compare
 
     compare(settings_of(context), layer, earlier, later, rows=rows, report=report)

@@ -1,9 +1,10 @@
-"""`onemap layers compare`: two versions of a layer side by side, on the screen or as a report."""
+"""`onemap layers compare` and `moments`: two versions of a layer side by side, on the screen or as a report,
+and when there were any."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,11 +13,14 @@ from rich.text import Text
 
 from importers.table_book import TableBook
 from layers.access import SYSTEM, Scope, scope_for
-from layers.catalogue import get_layer
+from layers.catalogue import get_layer, list_layers
 from layers.compare import Differing, differing, differing_rows, each_differing_row
 from layers.db import Database
 from layers.errors import BadRequest
+from layers.filters import DAY_ZONE, read_interval
+from layers.moments import NOW, AsOf, Moments, read_moment
 from layers.staged_rows import ChangedRow, ChangeKind
+from layers.timeline import Timeline, timeline
 from onemap.administration import heads, with_database
 from onemap.settings import Settings
 from onemap.terminal import out, say
@@ -35,11 +39,12 @@ _Line = tuple[str, str, object, object]
 
 
 def compare(
-    settings: Settings, layer_id: str, earlier: int, later: int, *, rows: bool, report: Path | None
+    settings: Settings, layer_id: str, earlier: str, later: str, *, rows: bool, report: Path | None
 ) -> None:
     """Prints how many rows differ and where; `rows`: the first of each kind; `report`: all, in a file.
 
-    Raises `NotFound` for a layer or a version that is not there, `BadRequest` for another kind of report.
+    `earlier` and `later` are versions, dates as of which one is meant, or `now`. Raises `NotFound` for a
+    layer or a version that is not there, `BadRequest` for what is neither and for another kind of report.
     """
     if report is not None and report.suffix.lower() not in (".xlsx", ".geojson"):
         raise BadRequest(
@@ -52,7 +57,9 @@ def compare(
 
     async def work(db: Database) -> Mapping[ChangeKind, Differing]:
         layer = await get_layer(db, layer_id)
-        old, new = (scope_for(SYSTEM, layer, version=number) for number in (earlier, later))
+        moments = Moments(db)
+        old = await moments.scope(SYSTEM, layer, _meant(earlier))
+        new = await moments.scope(SYSTEM, layer, _meant(later))
         told = await differing(db, old, new)
         _print_numbers(old, new, told)
         if rows:
@@ -67,6 +74,43 @@ def compare(
     with_database(settings, work)
     if report is not None:
         out.print(say(f"报告：{report}", f"report: {report}"), markup=False)
+
+
+def print_moments(
+    settings: Settings, layer_ids: Sequence[str], since: str | None, until: str | None, limit: int
+) -> None:
+    """A table of the moments at which layers changed, newest first; of all layers where none is named.
+
+    Raises `NotFound` for a layer that is not there, `BadRequest` for a time or a limit that is none.
+    """
+    start = None if since is None else read_interval(since, "since")[0]
+    end = None if until is None else read_interval(until, "until")[1]
+
+    async def work(db: Database) -> Timeline:
+        layers = [await get_layer(db, one) for one in layer_ids] if layer_ids else await list_layers(db)
+        scopes = [scope_for(SYSTEM, layer) for layer in layers]
+        return await timeline(db, scopes, start=start, end=end, limit=limit)
+
+    told = with_database(settings, work)
+    table = Table(*heads(("时刻", "moment"), ("图层", "layer"), ("版本", "version"), ("新增", "added"),
+                         ("修改", "changed"), ("删除", "removed"), ("拍摄", "taken")))  # fmt: skip
+    for one in told.moments:
+        counts = ("" if n is None else f"{n:,}" for n in (one.added, one.changed, one.removed))
+        at = one.at.astimezone(DAY_ZONE).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(at, one.layer.id, str(one.version), *counts, one.taken or "")
+    out.print(table)
+    if told.left_out:
+        out.print(say(f"另有更早的 {told.left_out:,} 次", f"{told.left_out:,} older ones"))
+
+
+def _meant(said: str) -> AsOf:
+    if said == "now":
+        return NOW
+    return (
+        AsOf(int(said))
+        if said.isascii() and said.isdigit() and len(said) < 10
+        else AsOf(None, read_moment(said))
+    )
 
 
 def _print_numbers(old: Scope, new: Scope, told: Mapping[ChangeKind, Differing]) -> None:

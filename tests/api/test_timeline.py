@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import shapely
 
-from api.documents import ComparedLayersDocument
+from api.timeline_documents import ComparedLayersDocument
 from importers.options import ImportOptions
 from importers.run import import_files
 from layers.catalogue import get_layer, set_access, versions
