@@ -44,6 +44,8 @@ class SyncDocument(Document):
     """The timetable in words."""
     next: list[datetime]
     """The next three moments; empty while it is paused."""
+    next_is_retry: bool
+    """The first of them is not on the timetable: what failed is tried again, or what is written to later."""
     policy: Policy
     most_removed: float | None
     most_changed: float | None

@@ -7,7 +7,7 @@ carries them out, never this process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
@@ -177,6 +177,9 @@ async def list_runs(
     return Json({"runs": [_run(run) for run in found]})
 
 
+_MOMENT = timedelta(microseconds=1)
+
+
 class _News(NamedTuple):
     """What happened to the syncs, by their names."""
 
@@ -218,6 +221,7 @@ def _document(one: Sync, viewer: Viewer, news: _News) -> Mapping[str, Any]:
         "timetable": one.timetable,
         "sentence": text(table.sentence),
         "next": following,
+        "next_is_retry": not one.is_paused and table.next(one.next_at - _MOMENT) != one.next_at,
         "policy": one.policy,
         "most_removed": one.most_removed,
         "most_changed": one.most_changed,

@@ -57,6 +57,9 @@ async def keep_syncing(db: Database, places: Places) -> None:
             await sync_once(db, places, datetime.now(UTC))
         except OneMapError as error:
             _log.warning("syncs could not be looked after: %s", error.en)
+        except Exception:
+            # whatever it is, it may concern one sync; all others go on
+            _log.exception("syncs could not be looked after")
         await asyncio.sleep(TICK_S)
 
 
@@ -80,6 +83,10 @@ async def carry_out(db: Database, places: Places, due: Due, now: datetime) -> No
             await _table(db, places, due, now)
         else:
             await _files(db, places, due, now)
+    except asyncio.CancelledError:
+        why = Text("导入进程被停止，由下一个进程接着做", "the worker was stopped; the next one goes on")
+        await postpone(db, due, due.run.read, now, why)
+        raise
     except Unavailable:
         raise
     except Conflict as error:
@@ -89,6 +96,12 @@ async def carry_out(db: Database, places: Places, due: Due, now: datetime) -> No
     except OSError as error:
         because = error.strerror or type(error).__name__
         await _failed(db, due, now, Text(f"文件无法读取：{because}", f"a file cannot be read: {because}"))
+    except Exception:
+        _log.exception("sync %s failed", due.sync.name)
+        why = Text(
+            "同步时出错，已记录；请告知管理员", "something went wrong and was logged; tell the operator"
+        )
+        await _failed(db, due, now, why)
 
 
 async def _failed(db: Database, due: Due, now: datetime, sentence: Text) -> None:
@@ -173,13 +186,15 @@ async def _same(db: Database, due: Due, now: datetime, seen: Mapping[str, Any]) 
 
 async def _later(db: Database, due: Due, looked: _Looked, now: datetime) -> None:
     """Leaves a source that is being written; after `MOST_POSTPONED` it has failed."""
-    if now - due.run.started_at > MOST_POSTPONED:
+    since = due.run.read.get("since", now.isoformat())
+    if now - datetime.fromisoformat(since) > MOST_POSTPONED:
         hours = MOST_POSTPONED.total_seconds() / 3600
         why = Text(f"文件已持续写入超过 {hours:g} 小时", f"a file has been written to for {hours:g} hours")
         await _failed(db, due, now, why)
         return
     why = Text("文件正在写入，稍后再读", "a file is being written; it is read a little later")
-    await postpone(db, due, {"stamps": looked.stamps, "at": now.isoformat()}, now, why)
+    read = {"stamps": looked.stamps, "at": now.isoformat(), "since": since}
+    await postpone(db, due, read, now, why)
 
 
 def _is_quiet(looked: _Looked, before: Mapping[str, Any], now: datetime) -> bool:

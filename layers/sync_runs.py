@@ -212,14 +212,18 @@ def _afterwards(sync: Sync, end: str, now: datetime, seen: Mapping[str, Any] | N
 
 
 async def break_off_dead(db: Database, now: datetime) -> int:
-    """Ends the runs whose process died before they became imports, as failed; how many there were."""
+    """Ends the runs whose process died before they became imports, as failed; how many there were.
+
+    Also those that this process left, when the database went away: it carries out one after another, and none
+    while it asks this.
+    """
     claimed = select(_run).where(_run.c.state == "running", _run.c.worker.is_not(None))
     gone = 0
     async with db.begin() as connection:
         found = await connection.execute(claimed.with_for_update(skip_locked=True))
         for run in map(run_of, found.mappings().all()):
             assert run.worker is not None
-            if run.worker == db.process or await is_alive(connection, run.worker):
+            if run.worker != db.process and await is_alive(connection, run.worker):
                 continue
             why = Text("执行同步的进程意外终止", "the process that carried it out died")
             await end_in(connection, run, "failed", now, sentence=why)

@@ -72,6 +72,7 @@ async def test_a_sync_is_made_run_told_and_forgotten(desk: Desk) -> None:
     assert made.status_code == 201, made.text
     told = made.json()
     assert (told["sentence"]["zh"], len(told["next"]), told["most_removed"]) == ("每天 02:30", 3, 20.0)
+    assert not told["next_is_retry"]
     assert told["next"][0].endswith("18:30:00Z") or "18:30" in told["next"][0]
     assert (await desk.make()).status_code == 409
     assert desk.places.folder is not None
@@ -104,7 +105,7 @@ async def test_a_failure_is_told_in_the_list_and_counted(desk: Desk) -> None:
     told = await desk.one()
     assert (told["failures"], told["last"]["state"]) == (1, "failed")
     assert "t.csv" in told["last"]["sentence"]["en"]
-    assert told["failing_since"]
+    assert (bool(told["failing_since"]), told["next_is_retry"]) == (True, True)
     figures = (await desk.client.get("/metrics")).text
     assert "onemap_syncs_failing 1" in figures
     assert "onemap_syncs_overdue 0" in figures

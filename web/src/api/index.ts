@@ -86,6 +86,11 @@ export async function listVersions(layer: string): Promise<Version[]> {
   return (await send<{ versions: Version[] }>('GET', `/api/v1/layers/${encodeURIComponent(layer)}/versions`)).versions
 }
 
+/** Makes the content of an earlier version the next one. */
+export function rollBack(layer: string, version: number): Promise<Version> {
+  return send('POST', `/api/v1/layers/${encodeURIComponent(layer)}/rollback`, { json: { version } })
+}
+
 export async function listThemes(): Promise<Theme[]> {
   return (await send<{ themes: Theme[] }>('GET', '/api/v1/themes')).themes
 }

@@ -396,6 +396,7 @@ export interface Sync {
   sentence: Title
   /** The next moments; none while it is paused. */
   next: string[]
+  next_is_retry: boolean
   owner: string
   is_paused: boolean
   is_asked_for: boolean

@@ -2,7 +2,7 @@
 import { computed, shallowRef, watch } from 'vue'
 import * as api from '@/api'
 import type { ImportRun, Sync } from '@/api'
-import { mayImport } from '@/imports/state'
+import { mayImport, run } from '@/imports/state'
 import { tellProblem } from '@/shell/notice'
 
 export const syncs = shallowRef<Sync[]>([])
@@ -53,6 +53,12 @@ async function act(doing: () => Promise<unknown>): Promise<void> {
   }
   await loadSyncs()
 }
+
+/** An import that is submitted, sent back or published changes what waits. */
+watch(
+  () => run.value && `${run.value.state} ${run.value.review.steps.length}`,
+  () => void loadSyncs(),
+)
 
 /** Begins with whoever may import, and ends with them. */
 export function followSyncs(): void {
