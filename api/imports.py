@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query
@@ -30,7 +30,7 @@ from layers.access import Scope, Viewer, scope_for
 from layers.errors import Conflict, NotFound
 from layers.import_runs import Run
 from layers.mendings import parse_mendings
-from layers.model import RasterMeaning
+from layers.model import FindingSeverity, RasterMeaning
 from layers.notices import IMPORT_CHANNEL, Missed, Subscription
 from layers.rasters import TAKEN
 from layers.readings import STATION_LAYER
@@ -77,6 +77,13 @@ class TableOptions(BaseModel):
     ] = {}
     swapped: Annotated[bool | None, Field(description="坐标轴互换 Axes are exchanged")] = None
     title: Annotated[str | None, Field(max_length=200, description="新图层名称 Of a new layer")] = None
+    topology: Annotated[
+        dict[Literal["overlaps", "gaps", "ends"], FindingSeverity],
+        Field(
+            max_length=3,
+            description="自有图层的拓扑要求 Topology asked of a layer of its own: rule → severity",
+        ),
+    ] = {}
     date: Annotated[
         str | None,
         Field(pattern=f"^(?:{TAKEN.pattern})$", description="影像日期 When a raster was taken: 2024-05"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from gis.crs import Frame
-from layers.model import RasterMeaning
+from layers.model import FindingSeverity, RasterMeaning, TopologyRule
 
 Stage = Literal[
     "passed_over",
@@ -47,6 +47,8 @@ class ImportOptions:
     `mend`: what may be put right besides `layers.mendings.ALWAYS`, as `parse_mendings` there takes it; what
     has to be mended and may not be is refused.
     `title`: of a layer of its own, instead of the file's name.
+    `topology`: what the quality check asks of the shapes of a layer of its own among each other, and how
+    grave it is if it does not hold; kept with the layer.
     `tables`: table (`Source.title`) → any of `OF_ONE_TABLE`, said for that table instead of for all.
     `date`: when a raster was taken, `2024`, `2024-05` or `2024-05-01`. `meaning`: what its pixels are.
     """
@@ -70,6 +72,7 @@ class ImportOptions:
     mend: Sequence[str] = ()
     by: str = "system"
     title: str | None = None
+    topology: Mapping[TopologyRule, FindingSeverity] = field(default_factory=dict)
     date: str | None = None
     meaning: RasterMeaning | None = None
     note: str = ""
@@ -101,6 +104,7 @@ OF_ONE_TABLE = (
     "columns",
     "swapped",
     "title",
+    "topology",
     "date",
     "meaning",
 )

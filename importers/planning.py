@@ -29,7 +29,7 @@ from importers.source import CHUNK_ROWS, Found, Source
 from layers.catalogue import refuse_registered
 from layers.description import field_name
 from layers.errors import BadRequest
-from layers.model import LAYER_ID, BoundingBox, Field, Layer
+from layers.model import LAYER_ID, BoundingBox, Field, GeometryType, Layer, TopologyRule
 from layers.staged_readings import READINGS
 
 ORDER = (
@@ -37,6 +37,13 @@ ORDER = (
     "address", "component", NODE, LINE, "station",
 )  # fmt: skip
 """Known layers, those that others take codes from first."""
+
+
+OWN_TOPOLOGY: Mapping[GeometryType, tuple[TopologyRule, ...]] = {
+    "MultiPolygon": ("overlaps", "gaps"),
+    "MultiLineString": ("ends",),
+}
+"""What may be asked of the shapes of a layer of one's own."""
 
 
 class Part(NamedTuple):
@@ -218,7 +225,7 @@ def _own(
     standing = layers.get(layer_id)
     said = {column: name for column, name in options.columns.items() if not name.startswith("@")}
     if standing is None:
-        layer = describe(source, layer_id, options.title)
+        layer = _asked_of(describe(source, layer_id, options.title), options)
         return Part(source, layer, match(source, layer, {c: n for c, n in said.items() if n == ""}), found)
     matching = match(source, standing, said)
     if len(matching.pairs) * 2 < len(standing.fields):
@@ -235,7 +242,22 @@ def _own(
     if any(column not in dropped for column in matching.unmapped):
         standing = _widened(standing, describe(source, layer_id), matching)
         matching = match(source, standing, said)
-    return Part(source, standing, matching, found)
+    return Part(source, _asked_of(standing, options), matching, found)
+
+
+def _asked_of(layer: Layer, options: ImportOptions) -> Layer:
+    """`layer` with the topology that a person asks of it; raises `BadRequest` for what cannot be asked."""
+    possible = OWN_TOPOLOGY.get(layer.geometry_type, ())
+    for rule in options.topology:
+        if rule not in possible:
+            raise BadRequest(
+                f"图层“{layer.title.zh}”（{layer.geometry_type}）不能要求拓扑规则 {rule}",
+                f"topology {rule!r} cannot be asked of {layer.id!r}, a layer of {layer.geometry_type}",
+                field="topology",
+                value=rule,
+                expected=", ".join(possible) or "none",
+            )
+    return replace(layer, topology={**layer.topology, **options.topology}) if options.topology else layer
 
 
 def _widened(standing: Layer, described: Layer, matching: Matching) -> Layer:

@@ -37,6 +37,14 @@ Mend = Annotated[
     list[str] | None,
     typer.Option("--mend", help="What may be put right: snap=0.05m, tile, codes, none … 修整，可多次。"),
 ]
+Topology = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topology",
+        help="Of a layer of its own: overlaps, gaps (areas), ends (lines), with =warning if not an error."
+        " 拓扑要求，可多次。",
+    ),
+]
 ReportFile = Annotated[
     Path | None, typer.Option(help="Write the report: *.xlsx, *.json or *.geojson. 报告文件。")
 ]
@@ -86,13 +94,14 @@ def import_(
         str | None, typer.Option(help="A raster's pixels: image, elevation, classes, values. 栅格内容。")
     ] = None,
     anywhere: Anywhere = False,
+    topology: Topology = None,
 ) -> None:
     """Import files as layers, all or nothing, with a report. 导入数据。
 
     Exit code 0: imported (or tried); 1: a file or an option is wrong; 2: usage; 3: rows or errors refused.
     """
     with loading():
-        from onemap.importing import run
+        from onemap.importing import asked_topology, run
 
     options = {
         "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,
@@ -100,7 +109,7 @@ def import_(
         "frame": frame, "encoding": encoding, "table": table, "title": title,
         "allow_refused": allow_refused, "partial": partial, "dry_run": dry_run,
         "within": tuple(within or ()), "removes": removes, "mend": tuple(mend or ()), "check": check_rows,
-        "date": date, "meaning": meaning, "anywhere": anywhere,
+        "date": date, "meaning": meaning, "anywhere": anywhere, "topology": asked_topology(topology or ()),
     }  # fmt: skip
     if not run(settings_of(context), paths, options, report):
         raise SystemExit(IMPORT_REFUSED)
@@ -123,18 +132,21 @@ def check(
     anywhere: Anywhere = False,
     mend: Mend = None,
     report: ReportFile = None,
+    topology: Topology = None,
 ) -> None:
     """Check files as an import would, and write nothing. 质检。
 
     Exit code 0: no errors (warnings perhaps); 1: a file or an option is wrong; 2: usage; 3: errors found.
     """
     with loading():
+        from onemap.importing import asked_topology
         from onemap.importing import check as run
 
     options = {
         "layer_id": as_, "crs": crs, "local": local, "swapped": swapped,
         "columns": {} if by_code is None else {by_code: "@code"}, "frame": frame, "encoding": encoding,
         "table": table, "partial": partial, "anywhere": anywhere, "mend": tuple(mend or ()),
+        "topology": asked_topology(topology or ()),
     }  # fmt: skip
     if not run(settings_of(context), paths, options, report):
         raise SystemExit(IMPORT_REFUSED)

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from importers.check import CheckReport
 from importers.check.excel import write_workbook
@@ -20,11 +20,30 @@ from importers.run import import_files
 from layers.db import Database
 from layers.errors import BadRequest
 from layers.mendings import ALWAYS, MendOptions, parse_mendings
+from layers.model import FindingSeverity, TopologyRule
 from onemap import serve
 from onemap.settings import Settings
 from onemap.terminal import Bars, language, out, say
 
 FORMS = (".json", ".xlsx", ".geojson")
+
+
+def asked_topology(words: Sequence[str]) -> dict[str, str]:
+    """`overlaps=warning` as rule and severity, an error where none is said. Raises `BadRequest`."""
+    rules, severities = get_args(TopologyRule), get_args(FindingSeverity)
+    asked = {}
+    for word in words:
+        rule, _, severity = word.partition("=")
+        if rule not in rules or (severity or "error") not in severities:
+            raise BadRequest(
+                f"拓扑要求有误：{word}",
+                f"{word!r} is no topology that can be asked",
+                field="topology",
+                value=word,
+                expected="overlaps, gaps or ends, with =error, =warning or =info",
+            )
+        asked[rule] = severity or "error"
+    return asked
 
 
 def run(settings: Settings, paths: Sequence[Path], options: Mapping[str, Any], report: Path | None) -> bool:

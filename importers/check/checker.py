@@ -12,6 +12,7 @@ from importers.check import (
     codes,
     components,
     geometry,
+    own_lines,
     pipe_lines,
     pipe_network,
     pipe_nodes,
@@ -38,6 +39,7 @@ _ROOMS = (
     remarks,
     *(tilings, components, buildings),
     *(pipe_lines, pipe_network, pipe_nodes),
+    own_lines,
 )
 RULES: tuple[Rule, ...] = tuple(sorted((r for room in _ROOMS for r in room.RULES), key=lambda r: r.id))
 """Every rule there is, by id."""
@@ -73,7 +75,7 @@ _PORTION_CHECKS: tuple[PortionCheck, ...] = (
 )
 
 
-_WHOLE_CHECKS = (tilings.Tiling, buildings.Buildings, pipe_network.Network)
+_WHOLE_CHECKS = (tilings.Tiling, buildings.Buildings, pipe_network.Network, own_lines.OwnLines)
 """Checks that keep more than the register does; made only where they are asked."""
 
 

@@ -27,7 +27,8 @@ Every rule that imports and `onemap check` ask, as the code has them (made by
 or, where it lies between rows, the import stops. **warning** 警告: a person should look. **info** 提示: good
 to know, outside the score.
 
-A rule of topology is asked of the layers whose description asks for it (`topology` in `layers/known`), and
+A rule of topology is asked of the layers whose description asks for it (`topology` in `layers/known`; of a
+layer of one's own by `--topology overlaps`, `gaps` or `ends`, over HTTP the option `topology`), and
 is as grave as it says there. Layers of strangers' files are asked what concerns every layer.
 
 The score follows GB/T 36344-2018: each rule's pass rate p = 1 − broken / checked; a dimension is
@@ -83,11 +84,16 @@ def _severity(rule: Rule, concerned: list[Layer]) -> str:
     return "; ".join(f"{severity}: {', '.join(ids)}" for severity, ids in sorted(by_severity.items()))
 
 
+_OF_OWN_LAYERS = ("TOP-01", "TOP-02", "TOP-11")
+
+
 def _layers(rule: Rule, concerned: list[Layer]) -> str:
     stranger = Layer("stranger", rule.title, "other", "Geometry", ())
     if rule.topology is None and rule.applies(stranger):
         return "every layer"
     named = ", ".join(f"`{layer.id}`" for layer in concerned)
+    if rule.id in _OF_OWN_LAYERS:
+        named = ", ".join([*([named] if named else []), "layers of one's own where asked"])
     return named if len(concerned) <= 6 else "layers that have such fields or shapes"
 
 

@@ -27,7 +27,8 @@ _SOURCE = "GB/T 30428.1-2013"
 
 
 def _tiles(layer: Layer) -> bool:
-    return layer.id in (*PARENT, "district")
+    """Areas that tile something; those of a layer of one's own where somebody says so (`topology`)."""
+    return layer.id in (*PARENT, "district") or (not layer.known and layer.geometry_type == "MultiPolygon")
 
 
 def _has_parent(layer: Layer) -> bool:
