@@ -8,6 +8,7 @@ when the address was read, and that the tile is in memory and right for their ve
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from typing import NamedTuple, cast
 
 from starlette.types import Scope as AsgiScope
@@ -18,7 +19,7 @@ from api.tile_selection import Chosen, Selections
 from gis.own_matrix_sets import MatrixSets
 from layers.access import ANONYMOUS
 from layers.errors import OneMapError
-from tiles.server import TileServer
+from tiles.server import TileServer, lasting_name
 from tiles.square import Square
 
 ADDRESSES = 16_384
@@ -33,13 +34,14 @@ logger = logging.getLogger("onemap.requests")
 class _Asked(NamedTuple):
     """`key` names what decides an answer beside the tile: who may keep it, and for how long.
 
-    `revision`: of the layers, when it was read.
+    `revision`: of the layers, when it was read. `name`: of the tile, where that stays the same.
     """
 
     revision: int
     chosen: Chosen
     square: Square
     key: tuple[bool, bool, int | None]
+    name: Hashable | None
 
 
 class KeptAnswers:
@@ -70,7 +72,7 @@ class KeptAnswers:
             asked = self._read(path, query)
             if asked is None:
                 return None
-        tile = self._tiles.kept(asked.chosen.selection, asked.square)
+        tile = self._tiles.kept(asked.chosen.selection, asked.square, asked.name)
         if tile is None:
             return None
         # What is usual, and not so small that making it again costs less than keeping it.
@@ -101,7 +103,8 @@ class KeptAnswers:
             return None  # another token may be of a later version than this process knows
         is_current = read.token is not None and chosen.selection.is_versioned
         key = (chosen.is_public, is_current, chosen.selection.lasts_s)
-        asked = _Asked(self._selections.revision, chosen, read.square, key)
+        name = lasting_name(chosen.selection, read.square)
+        asked = _Asked(self._selections.revision, chosen, read.square, key, name)
         if len(self._read_already) >= ADDRESSES:
             self._read_already.clear()
         self._read_already[path, query] = asked

@@ -24,6 +24,7 @@ import uvicorn
 from api.app import create_app
 from api.settings import ApiSettings
 from api.tile_answer import EXPOSED, VARY
+from onemap.collecting import loading
 
 PAGE = Path(__file__).parents[1] / "web" / "dist"
 """The built page, if it was built."""
@@ -104,9 +105,15 @@ def _messages(size: int) -> tuple[Message, Message]:
 
 
 async def main(kind: str, argument: str) -> None:
+    with loading():
+        config = _config(kind, argument)
+    await _serve(config)
+
+
+def _config(kind: str, argument: str) -> uvicorn.Config:
     is_constant = kind == "constant"
     settings = ApiSettings(web_root=PAGE if kind == "page" else None)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         constant(_sizes(Path(argument))) if is_constant else create_app(settings, argument),
         host="127.0.0.1",
         port=0,
@@ -118,6 +125,9 @@ async def main(kind: str, argument: str) -> None:
         access_log=False,
         server_header=False,
     )
+
+
+async def _serve(config: uvicorn.Config) -> None:
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started and not running.done():  # noqa: ASYNC110 — uvicorn has no event for it

@@ -113,9 +113,10 @@ class TileCache(Generic[T]):
 
     def get(self, key: Hashable) -> T | None:
         """The kept tile, which becomes the latest used one."""
-        found = self._tiles.get(key)
+        tiles = self._tiles
+        found = tiles.get(key)
         if found is not None:
-            self._tiles.move_to_end(key)
+            tiles.move_to_end(key)
         return found
 
     def put(self, key: Hashable, tile: T) -> None:

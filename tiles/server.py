@@ -210,12 +210,13 @@ class TileServer:
         selection, square = select_scopes(scopes), mercator_square(tile)
         return self.kept(selection, square) or await self.drawn(selection, square)
 
-    def kept(self, selection: Selection, square: Square) -> EncodedTile | None:
+    def kept(self, selection: Selection, square: Square, name: Hashable | None = None) -> EncodedTile | None:
         """The tile if it is in memory and right for the selection's versions.
 
         One drawn for earlier versions still is where none of those that followed changed its square.
+        `name`: by `lasting_name`, for who asks for the same again and again.
         """
-        key = _name(selection, square)
+        key = name or _name(selection, square)
         tile = self.cache.get(key)
         if tile is None or tile.versions == selection.versions:
             return tile
@@ -330,6 +331,11 @@ def refuse_elsewhere(layer: Layer, square: Square) -> None:
             value=square.matrix_set,
             expected=WEB_MERCATOR_QUAD.id,
         )
+
+
+def lasting_name(selection: Selection, square: Square) -> Hashable | None:
+    """What `TileServer.kept` may be told again for the same selection; None where it changes by the clock."""
+    return _name(selection, square) if selection.lasts_s is None else None
 
 
 def _name(selection: Selection, square: Square) -> Hashable:
