@@ -54,7 +54,7 @@ class Town(NamedTuple):
     lon: float
     lat: float
     database_url: str
-    sync_folder: Path
+    sync_folder: Path = Path("no-syncs")
 
 
 @pytest.fixture(scope="module")

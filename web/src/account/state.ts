@@ -4,6 +4,8 @@ import * as api from '@/api'
 
 export const session = reactive({ account: null as api.Account | null, asked: false })
 
+/** Who registers services of other systems. */
+export const isAdmin = computed(() => session.account?.roles.includes('admin') ?? false)
 export const isLoggedIn = computed(() => session.account !== null && session.account.name !== 'anonymous')
 
 /** Shows the login dialog; whatever was wanted may go on when `isLoggedIn` turns true. */

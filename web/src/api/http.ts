@@ -42,7 +42,7 @@ export interface Ask {
 }
 
 /** Sends `method path` and returns the parsed body. Throws `Problem`, `Unreachable` or an `AbortError`. */
-export async function send<T>(method: 'GET' | 'POST' | 'PATCH', path: string, ask: Ask = {}): Promise<T> {
+export async function send<T>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, ask: Ask = {}): Promise<T> {
   const headers: Record<string, string> = {
     Accept: 'application/json, application/problem+json',
     'Accept-Language': language.value,

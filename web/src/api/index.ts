@@ -17,6 +17,11 @@ import type {
   Layer,
   Located,
   Look,
+  NewService,
+  Secret,
+  ServiceCalls,
+  ServiceLook,
+  Title,
   Found,
   Series,
   Service,
@@ -74,6 +79,29 @@ export interface TileAddress {
 export function readTileAddress(url: string): Promise<TileAddress> {
   const { pathname, search } = new URL(url, location.href)
   return send('GET', pathname + search)
+}
+
+// ---- services of other systems
+
+export function lookAtService(ask: { url: string; kind?: string; secrets: Secret[] }): Promise<ServiceLook> {
+  return send('POST', '/api/v1/services/look', { json: ask })
+}
+
+export function registerService(service: NewService): Promise<unknown> {
+  return send('POST', '/api/v1/services', { json: service })
+}
+
+export function checkService(id: string): Promise<{ is_ok: boolean; problem: Title | null; elapsed_ms: number }> {
+  return send('POST', `/api/v1/services/${encodeURIComponent(id)}/check`)
+}
+
+export function forgetService(id: string): Promise<unknown> {
+  return send('DELETE', `/api/v1/services/${encodeURIComponent(id)}`)
+}
+
+/** Of the last thirty days. */
+export function readServiceCalls(id: string): Promise<ServiceCalls> {
+  return send('GET', `/api/v1/services/${encodeURIComponent(id)}/calls`)
 }
 
 /** The services of other systems whose layers the viewer may see. */

@@ -92,6 +92,49 @@ export interface Service {
   attribution: string
 }
 
+/** A token or password that the other system wants; `name` is the parameter, the header or the user. */
+export interface Secret {
+  place: 'query' | 'header' | 'basic'
+  name: string
+  value: string
+}
+
+/** A layer that another system offers; without a `form` it cannot be registered, and `problem` says why. */
+export interface Offer {
+  name: string
+  title: string
+  form: 'pictures' | 'features' | 'tiles' | null
+  bounds: Bounds | null
+  parts: string[]
+  problem: Title | null
+}
+
+export interface ServiceLook {
+  kind: string
+  kind_title: Title
+  evidence: Title
+  title: string
+  protocol: string
+  layers: Offer[]
+  left_out: number
+}
+
+export interface NewService {
+  url: string
+  kind: string
+  layer: string
+  id: string
+  title: string
+  theme: string
+  access: Layer['access']
+  parts: string[]
+  secrets: Secret[]
+}
+
+export interface ServiceCalls {
+  total: { calls: number; kept: number; errors: number; bytes: number }
+}
+
 /** How many rows of a layer differ between two versions, and the box round them. */
 export interface Compared extends Record<ChangeKind, { count: number; box: Bounds | null }> {
   layer: string

@@ -92,7 +92,7 @@ export function setUpImportLayer(): void {
     ]
   })
   watch(pane, (now) => {
-    if (now !== 'import' && now !== 'changes') drawNothing()
+    if (now !== 'import' && now !== 'changes' && now !== 'services') drawNothing()
   })
 }
 

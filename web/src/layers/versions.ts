@@ -38,6 +38,12 @@ export function look(): void {
     })
 }
 
+/** Learns at once what was published, withdrawn or registered. */
+export async function learn(): Promise<void> {
+  await looking
+  await compare()
+}
+
 async function compare(): Promise<void> {
   const before = catalogue.value
   const layers = await api.listLayers()

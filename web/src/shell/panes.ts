@@ -1,7 +1,7 @@
 /** Which pane is open. On a desk the layers stand left and one pane right; on a phone one sheet shows any of them. */
 import { computed, ref, watch } from 'vue'
 
-export type Pane = 'here' | 'events' | 'event' | 'report' | 'station' | 'within' | 'changes' | 'import'
+export type Pane = 'here' | 'events' | 'event' | 'report' | 'station' | 'within' | 'changes' | 'import' | 'services'
 
 export const treeOpen = ref(true)
 export const pane = ref<Pane | null>(null)
