@@ -11,17 +11,19 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api.answers import is_known
-from api.context import Context, ContextDep
+from api.context import Context, ContextDep, base_url
 from api.errors import OriginFailed
 from api.layers import LayerId, layer_called
 from api.ogc_parameters import CRS84, parse_bbox
+from api.parameters import ARGUMENTS, FiltersDep
 from api.picture_path import is_public
 from api.service_documents import ServiceItemsDocument
+from api.services.facade import capabilities, read_get_map, said_to_wms
 from api.services.gateway import Kept
 from api.session import ViewerDep
 from gis.squares import Tile
 from layers.access import Scope, Viewer, scope_for
-from layers.errors import NotFound, Unavailable
+from layers.errors import BadRequest, NotFound, Unavailable
 from layers.model import BoundingBox
 from layers.service_calls import CallCount
 from layers.services import service_of
@@ -100,6 +102,54 @@ async def get_service_items(
     box = BoundingBox(*parse_bbox(bbox, CRS84)) if bbox is not None else scope.layer.bounds or WORLD
     try:
         found = await context.services.items(scope.layer, box, limit)
+    except (OriginFailed, Unavailable):
+        _count_failure(context, scope, viewer)
+        raise
+    return answered(request, context, scope, viewer, found)
+
+
+@router.get(
+    "/wms",
+    response_class=Response,
+    openapi_extra=dict(ARGUMENTS),
+    responses={200: {"content": {"image/png": {}, "text/xml": {}}}},
+)
+async def get_wms(
+    request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep, said: FiltersDep
+) -> Response:
+    """A WMS 1.3.0 or 1.1.1 of the layer of a WMS, for other systems.
+
+    GetCapabilities (in our own words), GetMap and GetLegendGraphic, of its one layer, by our id.
+    """
+    scope = await service_scope(context, viewer, layer_id)
+    layer = scope.layer
+    source = service_of(layer)
+    if source.kind != "wms":
+        raise NotFound(
+            f"图层“{layer.title.zh}”的服务不是 WMS",
+            f"the service of layer {layer.id!r} is no WMS",
+            layer=layer.id,
+        )
+    asked = said_to_wms(said)
+    match asked.get("REQUEST", "").lower():
+        case "getcapabilities":
+            version = "1.1.1" if asked.get("VERSION", "").startswith("1.1") else "1.3.0"
+            address = f"{base_url(request)}/services/{layer.id}/wms?"
+            return Response(capabilities(layer, source, address, version), media_type="text/xml")
+        case "getmap":
+            url = read_get_map(asked, layer, source).url
+        case "getlegendgraphic" if source.legend:
+            return await get_legend(request, layer_id, context, viewer)
+        case other:
+            raise BadRequest(
+                "不支持该 WMS 请求",
+                "this request of WMS is not taken",
+                field="REQUEST",
+                value=other,
+                expected="GetCapabilities, GetMap" + (", GetLegendGraphic" if source.legend else ""),
+            )
+    try:
+        found = await context.services.picture(layer, url)
     except (OriginFailed, Unavailable):
         _count_failure(context, scope, viewer)
         raise

@@ -335,7 +335,8 @@ def _service(told: Any, where: str) -> ServiceSource | None:
         return None
     try:
         levels = tuple(ServiceLevel(*level) for level in told["levels"])
-        return ServiceSource(**{**told, "levels": levels, "parts": tuple(told["parts"])})
+        lists = {name: tuple(told.get(name, ())) for name in ("parts", "systems")}
+        return ServiceSource(**{**told, "levels": levels, **lists})
     except (TypeError, KeyError) as error:
         raise _bad(where, "service", "(hidden)", "what registering wrote") from error
 

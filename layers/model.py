@@ -250,10 +250,10 @@ class ServiceSource:
 
     `url` is the address requests begin with, or a template with `{z}`, `{x}`, `{y}`; it is for admins only.
     `name` is what the other system calls the layer; `protocol` its version of the standard. `crs` is that of
-    the pictures, as the other system writes it. `levels` are squares of its own, empty where it draws any box
-    or keeps to Web Mercator's quad. `is_latitude_first`: boxes are asked for with
-    the south first. `parts` are the layers within its vector tiles. `legend` is the address
-    of a picture that explains the colours. `attribution` is shown on the map.
+    the pictures, as the other system writes it; `systems` are others that it may be asked in. `levels` are
+    squares of its own, empty where it draws any box or keeps to Web Mercator's quad. `is_latitude_first`:
+    boxes are asked for with the south first. `parts` are the layers within its vector tiles. `legend` is the
+    address of a picture that explains the colours. `attribution` is shown on the map.
     """
 
     kind: ServiceKind
@@ -270,6 +270,7 @@ class ServiceSource:
     is_latitude_first: bool = False
     legend: str = ""
     attribution: str = ""
+    systems: tuple[str, ...] = ()
 
     @property
     def form(self) -> ServiceForm:

@@ -171,6 +171,18 @@ class Gateway:
 
         return await self.once(layer, ("items", *bounds, limit), asked)
 
+    async def picture(self, layer: Layer, url: str) -> Kept:
+        """The picture at an address of the layer's own service; raises as `square`."""
+
+        async def asked() -> Kept:
+            try:
+                return _picture(await self.ask(layer, url, accept="image/*"))
+            except _Unusable as error:
+                await self.note_unusable(layer, error)
+                raise
+
+        return await self.once(layer, ("picture", url), asked)
+
     async def _encoded(self, layer: Layer, tile: Tile) -> Kept:
         """The features of a square as a vector tile."""
         west, south, east, north = bounds_4490(tile)

@@ -90,6 +90,7 @@ def _collect(
             source = ServiceSource(
                 "wms", base, name, version, "", form, system,
                 legend=_legend(layer, base, asked, name, version), attribution=credit,
+                systems=tuple(one for one in crs if is_geographic(one) or is_mercator(one)),
             )  # fmt: skip
         title, abstract = layer.said("Title") or name, layer.said("Abstract")
         offers.append(Offer(name, title, abstract[:500], bounds, crs[:50], formats, styles, source, problem))

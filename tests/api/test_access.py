@@ -173,6 +173,7 @@ GIVES_OF_SERVICES = {
     "GET /services/{layer_id}/{z}/{x}/{y}",
     "GET /services/{layer_id}/legend",
     "GET /services/{layer_id}/items",
+    "GET /services/{layer_id}/wms",
 }
 """Of other systems' services; `test_services.py` holds that they are closed to who may not see the layer."""
 

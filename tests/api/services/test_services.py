@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx2
 
+from api.services.wms import read_wms
+from api.services.xml import read_xml
 from tests.api.conftest import City
 from tests.api.services.origin_server import LEGEND, RED, Asked, Said, origin, wms
 from tests.layers.registered_tables import ask_sql
@@ -315,3 +317,43 @@ async def test_other_ways_to_rows_leave_services_out(client: httpx2.AsyncClient,
             assert answer.status_code in (404, 409)
         rolled = await client.post("/api/v1/layers/theirs/rollback", json={"version": 1}, headers=admin)
         assert rolled.status_code == 409
+
+
+async def test_other_systems_get_a_wms_of_ours_that_hides_the_one_behind(
+    client: httpx2.AsyncClient, own_city: City
+) -> None:
+    with origin(wms()) as theirs:
+        await registered(client, own_city, f"{theirs.url}/wms?map=/a.map&token={TOKEN}", layer="pipes")
+        way = "/services/theirs/wms"
+        for version in ("1.3.0", "1.1.1"):
+            told = await client.get(f"{way}?service=WMS&request=GetCapabilities&version={version}")
+            assert told.headers["content-type"].startswith("text/xml")
+            for word in (TOKEN, "127.0.0.1", "inner.host", "pipes", "/a.map"):
+                assert word not in told.text
+            look = read_wms(read_xml(told.content), "http://city.test/services/theirs/wms")
+            assert [offer.name for offer in look.offers] == ["theirs"]
+            assert look.offers[0].bounds == (116.4, 31.6, 116.6, 31.9)
+        said = {
+            "SERVICE": "WMS", "VERSION": "1.3.0", "REQUEST": "GetMap", "LAYERS": "theirs", "STYLES": "",
+            "CRS": "EPSG:4490", "BBOX": "31.6,116.4,31.9,116.6", "WIDTH": "300", "HEIGHT": "400",
+            "FORMAT": "image/png", "DPI": "96",
+        }  # fmt: skip
+        drawn = await client.get(way, params=said)
+        assert (drawn.status_code, drawn.content) == (200, RED)
+        asked = theirs.asked[-1].query
+        assert (asked["layers"], asked["token"], asked["map"]) == ("pipes", TOKEN, "/a.map")
+        assert (asked["crs"], asked["bbox"]) == ("EPSG:4490", "31.6,116.4,31.9,116.6")
+        assert "dpi" not in asked
+        legend = await client.get(way, params={"REQUEST": "GetLegendGraphic", "LAYER": "theirs"})
+        assert legend.content == LEGEND
+        before = len(theirs.asked)
+        for name, value in (
+            ("LAYERS", "wells"), ("LAYERS", "theirs,wells"), ("LAYERS", "pipes"), ("STYLES", "dark"),
+            ("CRS", "EPSG:4527"), ("BBOX", "1,2,3"), ("BBOX", "31.9,116.4,31.6,116.6"), ("BBOX", "NaN,1,2,3"),
+            ("WIDTH", "100000"), ("FORMAT", "text/html"), ("FORMAT", "image/svg+xml"), ("VERSION", "9"),
+            ("REQUEST", "GetFeatureInfo"), ("REQUEST", "DescribeLayer"), ("SLD", "http://127.0.0.1/"),
+            ("SLD_BODY", "<x/>"), ("map", "/etc/passwd"), ("TOKEN", "mine"), ("CQL_FILTER", "1=1"),
+        ):  # fmt: skip
+            wrong = await client.get(way, params={**said, name: value})
+            assert wrong.status_code == 400, (name, value)
+        assert len(theirs.asked) == before
