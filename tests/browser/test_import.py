@@ -453,3 +453,22 @@ def test_rows_are_placed_by_code_or_in_a_city_local_system(visit: Visitors, tmp_
     expect(looked.locator(".trouble.stops")).to_have_count(0, timeout=WORKED_WITHIN_MS)
     expect(looked).to_contain_text("四参数")
     assert "400000" not in page.content(), "what the system is made of stays with the operator"
+
+
+def test_a_geodatabase_in_a_zip_is_looked_at_table_by_table(visit: Visitors, tmp_path: Path) -> None:
+    sent = tmp_path / "滁州市井盖普查（二期）.zip"
+    sent.write_bytes((Path(__file__).parents[1] / "importers/files/geodatabase.zip").read_bytes())
+    visitor = visit()
+    page = open_panel(visitor)
+    send(page, sent)
+    looked = page.locator(".step-look")
+    expect(looked.get_by_role("radio")).to_have_text(
+        ["JG_2", "道路", "地块", "井盖注记"], timeout=WORKED_WITHIN_MS
+    )
+    expect(looked.get_by_label("图层名称")).to_have_value("井盖（二期）")
+    expect(looked).to_contain_text("未导入的附件表：JG_2__ATTACH")
+    looked.get_by_role("radio", name="地块").click()
+    expect(looked.get_by_label("图层名称")).to_have_value("用地地块")
+    page.get_by_role("button", name="下一步：字段").click()
+    expect(page.locator(".step-fields")).to_contain_text("地块类型")
+    visitor.wait_until_still()

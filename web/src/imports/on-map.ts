@@ -109,6 +109,11 @@ export function drawNothing(): void {
   void lay(null)
 }
 
+/** The outline of an area, which then lies round a picture and does not colour it. */
+export function edgeOf(shape: GeoJSON.Geometry): GeoJSON.Geometry {
+  return shape.type === 'Polygon' ? { type: 'MultiLineString', coordinates: shape.coordinates } : shape
+}
+
 const PICTURE = `${OVERLAY}import-picture`
 let laid = 0
 
