@@ -24,7 +24,7 @@ from layers.errors import Conflict, NotAllowed, NotFound, OneMapError, Unavailab
 from layers.import_runs import Run, get_run
 from layers.model import Text
 from layers.reviews import is_submitted, review_rules, submit
-from layers.staged_readings import READINGS
+from layers.staged_readings import READINGS, ComparedReadings
 from layers.staged_runs import compare_again, discard_run, publish_run
 from layers.sync_runs import SyncEnd, SyncRun, end_in, run_of
 from layers.syncs import Sync, acting_viewer, get_sync
@@ -83,6 +83,9 @@ def why_a_person(sync: Sync, brought: Brought, standing: Mapping[str, int]) -> T
     """
     if sync.policy == "review":
         return Text("该同步总是先审核后发布", "this sync never publishes without a person")
+    why = _why_for_readings(sync, brought.readings)
+    if why is not None:
+        return why
     for one in brought.rows:
         rows = standing.get(one.staged.layer.id, 0)
         for bound, number, zh, en in (
@@ -99,6 +102,20 @@ def why_a_person(sync: Sync, brought: Brought, standing: Mapping[str, int]) -> T
                 f" more than the {bound:g} % that are allowed",
             )
     return None
+
+
+def _why_for_readings(sync: Sync, readings: ComparedReadings | None) -> Text | None:
+    """The same for readings, which have no versions to go back to."""
+    if readings is None or sync.most_changed is None:
+        return None
+    share = 100 * readings.changed / max(readings.count, 1)
+    if share <= sync.most_changed:
+        return None
+    return Text(
+        f"将替换 {readings.changed} 个已有的监测值（占 {share:.1f}%），超过允许的 {sync.most_changed:g}%",
+        f"it would replace {readings.changed} readings that stand ({share:.1f} % of what it brings),"
+        f" more than the {sync.most_changed:g} % that are allowed",
+    )
 
 
 async def _settle(

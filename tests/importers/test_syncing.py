@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from importers.run import import_files
 from importers.syncing import Places, sync_once
 from importers.worker import read_run
 from layers.access import SYSTEM, Viewer
@@ -35,6 +36,7 @@ from layers.syncs import (
     remove_sync,
 )
 from tests.importers.published import left_behind, rows_of, state_of
+from tests.importers.specimens import text
 from tests.layers.registered_tables import SOUTH, TABLES, WEST, in_system, registered, run_sql
 
 BEGIN = datetime(2026, 11, 21, 12, 1, tzinfo=UTC)
@@ -468,3 +470,18 @@ async def test_a_registered_layer_is_refreshed(desk: Desk, database_url: str) ->
     assert (await get_layer(desk.database, "shop")).feature_count == 50
     run_sql(database_url, "DROP TABLE gis.shop")
     assert (await desk.ran()).state == "failed"
+
+
+async def test_readings_that_would_replace_many_others_wait_for_a_person(desk: Desk) -> None:
+    stations = "站点编码,站点名称,站点类型,经度,纬度\nS1,一号站,空气,116.5,31.74\n"
+    await import_files(desk.database, [text(desk.places.uploads.parent, "监测站点.csv", stations)])
+    head = "站点编码,监测时间,PM2.5(μg/m³)\n"
+    name = "监测数据.csv"
+    await desk.add(source={"path": name})
+    desk.put(head + "S1,2026-01-01 08:00,35\nS1,2026-01-01 09:00,36\n", name)
+    assert (await desk.ran()).state == "published"
+    desk.put(head + "S1,2026-01-01 08:00,0\nS1,2026-01-01 09:00,0\n", name)
+    waits = await desk.ran()
+    assert (waits.state, "替换 2 个已有的监测值" in waits.sentence["zh"]) == ("waiting", True)
+    desk.put(head + "S1,2026-01-01 09:00,36\nS1,2026-01-01 10:00,37\n", name)
+    assert (await desk.ran()).state == "published"

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from layers.db import Database
 from layers.import_runs import list_runs
 from layers.stage import is_alive
 from layers.staged_runs import revive
-from layers.sync_runs import list_sync_runs
+from layers.sync_runs import break_off_dead, claim_due, list_sync_runs
 from layers.syncs import ask_for_run, get_sync
 from tests.importers.published import left_behind, state_of
 from tests.importers.test_syncing import BEGIN, FIRST, HOUR, Desk, rows
@@ -146,9 +146,26 @@ async def test_two_worker_processes_carry_out_one_run(desk: Desk, database_url: 
     assert [version.number for version in await versions(desk.database, "t")] == [3, 2, 1]
 
 
-async def test_a_run_whose_worker_lives_is_left_alone(desk: Desk, database_url: str) -> None:
-    from layers.sync_runs import break_off_dead, claim_due
+async def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next(desk: Desk) -> None:
+    path = desk.put(FIRST)
+    os.truncate(path, 100 * 2**20)  # takes a while to be copied
+    desk.touch(path, HOUR)
+    await desk.add()
+    working = asyncio.create_task(sync_once(desk.database, desk.places, desk.now + HOUR))
+    async with asyncio.timeout(20):
+        while not list(desk.places.uploads.iterdir()):
+            await asyncio.sleep(0.001)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    last = await desk.last()
+    assert last is not None
+    assert (last.state, last.worker) == ("postponed", None)
+    desk.put(FIRST)
+    assert (await desk.ran(HOUR + timedelta(minutes=1))).state == "published"
+    assert len(await list_sync_runs(desk.database, "nightly")) == 1
 
+
+async def test_a_run_whose_worker_lives_is_left_alone(desk: Desk, database_url: str) -> None:
     desk.put(FIRST)
     await desk.add()
     now = BEGIN + HOUR

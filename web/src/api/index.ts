@@ -319,6 +319,23 @@ export async function listSyncs(): Promise<Sync[]> {
   return (await send<{ syncs: Sync[] }>('GET', '/api/v1/syncs')).syncs
 }
 
+export interface NewSync {
+  name: string
+  title: string
+  source: { path: string; newest: boolean }
+  options: { layer_id?: string }
+  timetable: string
+  policy: 'publish' | 'review'
+}
+
+export function makeSync(wanted: NewSync): Promise<Sync> {
+  return send('POST', '/api/v1/syncs', { json: wanted })
+}
+
+export function removeSync(name: string): Promise<unknown> {
+  return send('DELETE', `/api/v1/syncs/${encodeURIComponent(name)}`)
+}
+
 export function runSync(name: string, again: boolean): Promise<Sync> {
   return send('POST', `/api/v1/syncs/${encodeURIComponent(name)}/run`, { json: { again } })
 }

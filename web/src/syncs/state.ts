@@ -45,6 +45,10 @@ export async function pauseSync(one: Sync): Promise<void> {
   await act(() => api.changeSync(one.name, { is_paused: !one.is_paused }))
 }
 
+export async function removeSync(one: Sync): Promise<void> {
+  await act(() => api.removeSync(one.name))
+}
+
 async function act(doing: () => Promise<unknown>): Promise<void> {
   try {
     await doing()
