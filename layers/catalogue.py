@@ -28,7 +28,8 @@ from layers.notices import LAYER_CHANNEL, Notice, Notices, Subscription, notify
 from layers.origins import origins_of
 from layers.raster_json import raster_from_json
 from layers.tables import ensure_indexes, ensure_tables
-from layers.touched import REMEMBERED, Changes, read_touched
+from layers.tile_fields import looks_otherwise
+from layers.touched import REMEMBERED, Changes, forget_touched, read_touched
 
 __all__ = [
     "Catalogue",
@@ -114,6 +115,8 @@ async def register(db: Database, layer: Layer) -> Layer:
         }  # fmt: skip
         if standing is not None and standing.version > 0 and _needs_another_copy(standing, layer):
             described["unfinished"] = sorted({*standing.unfinished, "copy"})
+        if standing is not None and looks_otherwise(standing, layer):
+            await forget_touched(connection, layer.id)
         await connection.execute(
             insert(schema.layer)
             .values(id=layer.id, access=layer.access, **described)
@@ -294,6 +297,8 @@ class Catalogue:
     async def refresh(self) -> None:
         """Reads every layer again."""
         layers = await list_layers(self._db)
+        for layer in layers:
+            self._forget_if_it_looks_otherwise(layer)
         await self._learn_changes(layers)
         self._layers = {layer.id: layer for layer in layers}
         self.revision += 1
@@ -320,9 +325,15 @@ class Catalogue:
             self.revision += 1
             self.changes.forget(layer_id)
             return
+        self._forget_if_it_looks_otherwise(layer)
         await self._learn_changes([layer])
         self._layers[layer_id] = layer
         self.revision += 1
+
+    def _forget_if_it_looks_otherwise(self, layer: Layer) -> None:
+        known = self._layers.get(layer.id)
+        if known is not None and looks_otherwise(known, layer):
+            self.changes.forget(layer.id)
 
     async def _learn_changes(self, layers: Sequence[Layer]) -> None:
         """What changed since the versions this process knows; before it knows the new versions."""

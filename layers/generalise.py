@@ -36,6 +36,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    any_,
     case,
     cast,
     delete,
@@ -48,6 +49,7 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -179,12 +181,12 @@ async def changed_copies(
     layer: Layer,
     before: Table | None,
     copy: Copy | None,
-    changes: Table,
+    carried: Sequence[int] | None,
 ) -> dict[int, Boxes | None]:
     """For each zoom of the copy, the bounds of what changed in it, before and after.
 
-    `before` comes from `copy_before`, `copy` from `generalise`, `changes` are those that were applied: a
-    copy carries the attributes of a row that may lie elsewhere. A zoom that had no copy before, or has none
+    `before` comes from `copy_before`, `copy` from `generalise`, `carried` from `retold`: a copy
+    carries the attributes of a row that may lie elsewhere. A zoom that had no copy before, or has none
     now, is drawn from other rows throughout: None, as where too much changed.
     """
     had = _range(layer.generalised if before is not None else None)
@@ -192,12 +194,15 @@ async def changed_copies(
     found: dict[int, Boxes | None] = dict.fromkeys(had ^ has)
     if before is None or not had & has:
         return found
+    if carried is None:
+        return dict.fromkeys(had | has)
     far = far_table(layer)
     columns = ("_z", "_fid", "_count", "_left_out", "_classes", "_shape")
     old, new = (select(*(t.c[n] for n in columns)) for t in (before, far))
-    carried = select(*(far.c[n] for n in columns)).where(far.c._fid.in_(select(changes.c._fid)))
+    these = far.c._fid == any_(literal(list(carried), ARRAY(BigInteger)))
+    retold = select(*(far.c[n] for n in columns)).where(these)
     different = union_all(
-        select(old.except_all(new).subquery()), select(new.except_all(old).subquery()), carried
+        select(old.except_all(new).subquery()), select(new.except_all(old).subquery()), retold
     ).subquery("different")
     degrees = func.ST_Transform(func.ST_Envelope(different.c._shape), SRID)
     corners = [f(degrees) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]

@@ -45,7 +45,8 @@ from layers.rows import standing_at
 from layers.schema import ROWS_SCHEMA
 from layers.stage import Staged, discard, drop_stage, stage, stage_table, sweep_stages
 from layers.tables import ensure_indexes, past_table, rows_table
-from layers.touched import changed_boxes, keep_touched, touched_squares
+from layers.tile_fields import deciding_far_fields, deciding_fields
+from layers.touched import changed_boxes, keep_touched, retold, touched_squares
 
 _log = logging.getLogger(__name__)
 
@@ -337,7 +338,8 @@ async def _apply(
     if difference.is_empty:
         return None
     number = layer.version + 1
-    spots = await changed_boxes(connection, changes, source, rows)
+    spots = await changed_boxes(connection, changes, source, rows, deciding_fields(layer))
+    carried = await retold(connection, changes, source, rows, deciding_far_fields(layer))
     before = await copy_before(connection, layer)
     with lap("apply"):
         await _move(connection, layer, source, changes, number)
@@ -348,7 +350,7 @@ async def _apply(
             await connection.execute(text(f'ANALYZE {ROWS_SCHEMA}."{table.name}"'))
     with lap("lighter copy"):
         copy = await generalise(connection, layer)
-        copies = await changed_copies(connection, layer, before, copy, changes)
+        copies = await changed_copies(connection, layer, before, copy, carried)
     delivered = difference.changed + difference.removed + difference.unchanged
     origins = following(layer.origins, report, layer.id, joins=layer.feature_count > delivered)
     state = {

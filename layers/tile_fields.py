@@ -36,6 +36,34 @@ def far_fields(scope: Scope) -> tuple[Field, ...]:
     return tuple(f for f in tile_fields(scope) if f.in_tiles and f.name not in (layer.key, layer.name_field))
 
 
+def deciding_fields(layer: Layer) -> tuple[str, ...]:
+    """Names of the fields without which a tile of rows looks the same to everybody: those that may travel
+    in one, and the one by which rows are chosen for a viewer.
+
+    Of a layer that marks none all, as it depends on the viewer which are the first.
+    """
+    if not any(f.in_tiles for f in layer.fields):
+        return layer.field_names
+    return _and_district(layer, [f.name for f in fields_of_tiles(layer)])
+
+
+def deciding_far_fields(layer: Layer) -> tuple[str, ...]:
+    """The same where a layer is drawn from its lighter copy."""
+    travelling = [f.name for f in layer.fields if f.in_tiles and f.name not in (layer.key, layer.name_field)]
+    return _and_district(layer, travelling)
+
+
+def looks_otherwise(before: Layer, after: Layer) -> bool:
+    """Whether other fields decide how the rows of a layer look than before its description changed."""
+    return deciding_fields(before) != deciding_fields(after) or (
+        deciding_far_fields(before) != deciding_far_fields(after)
+    )
+
+
+def _and_district(layer: Layer, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*names, *([layer.district_field] if layer.district_field else []))))
+
+
 def _travelling(layer: Layer, allowed: Sequence[Field]) -> tuple[Field, ...]:
     marked = [f for f in allowed if f.in_tiles]
     if not any(f.in_tiles for f in layer.fields):

@@ -10,11 +10,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import FromClause, Table, func, insert, or_, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Table, delete, false, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gis.squares import share_of_side, squares_of_boxes
@@ -33,7 +32,6 @@ REMEMBERED = 32
 
 Boxes = NDArray[np.float64]
 """(n, 4) west, south, east, north in degrees, EPSG:4490."""
-NO_BOXES: Boxes = np.empty((0, 4))
 
 
 @dataclass(frozen=True)
@@ -89,49 +87,71 @@ class Touched:
 def touched_squares(
     rows: Boxes | None, copies: Mapping[int, Boxes | None], drawn_reach_m: float = 0.0
 ) -> Touched | None:
-    """The squares that changed rows and, at their zooms, changed copies of them lie in or reach into.
+    """The squares that changed rows lie in or reach into; at the zooms of `copies`, what changed in those.
 
     None, of the rows or of the copies of a zoom: so many that everything counts. None comes back where
     every zoom is like that.
     """
     if rows is None:
         return None
-    zooms = [_squares(rows, copies.get(z, NO_BOXES), z, drawn_reach_m) for z in range(FINEST_ZOOM + 1)]
+    zooms = [_squares(copies.get(z, rows), z, drawn_reach_m) for z in range(FINEST_ZOOM + 1)]
     return None if all(squares is None for squares in zooms) else Touched(tuple(zooms))
 
 
-def _squares(rows: Boxes, copies: Boxes | None, z: int, drawn_reach_m: float) -> NDArray[np.int64] | None:
-    if copies is None:
+def _squares(boxes: Boxes | None, z: int, drawn_reach_m: float) -> NDArray[np.int64] | None:
+    if boxes is None:
         return None
-    both = np.concatenate([rows, copies])
     # Twice as far as it is drawn, as REACH is: squares of other matrix sets are not quite of this size.
     reach = max(REACH, 2.0 * share_of_side(drawn_reach_m, z))
-    return squares_of_boxes(both, z, reach=reach, at_most=MOST_SQUARES)
+    return squares_of_boxes(boxes, z, reach=reach, at_most=MOST_SQUARES)
 
 
 async def changed_boxes(
-    connection: AsyncConnection, changes: Table, stage: FromClause, rows: FromClause
+    connection: AsyncConnection, changes: Table, stage: FromClause, rows: FromClause, fields: Sequence[str]
 ) -> Boxes | None:
     """The bounds of the changed rows as they are and as they are to be, before `changes` are applied.
 
-    None if there are more than `MOST_ROWS`.
+    Of rows that come, go, move or change one of `fields`; others look the same. None if there are more than
+    `MOST_ROWS`.
     """
-    count = await connection.scalar(select(func.count()).select_from(changes))
-    if int(count or 0) > MOST_ROWS:
+    moves = stage.c._geom.is_distinct_from(rows.c._geom)
+    seen = or_(changes.c.kind != "changed", moves, _says_else(stage, rows, fields))
+    paired = changes.outerjoin(stage, changes.c._row == stage.c._row).outerjoin(
+        rows, changes.c._fid == rows.c._fid
+    )
+    pairs = select(stage.c._geom.label("new"), rows.c._geom.label("old")).select_from(paired).where(seen)
+    found = pairs.limit(MOST_ROWS + 1).subquery("pairs")
+    bounds = [func.Box2D(found.c.new), func.Box2D(found.c.old)]
+    sides = [f(box) for box in bounds for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
+    table = np.array(
+        [tuple(row) for row in await connection.execute(select(*sides))], dtype=np.float64
+    ).reshape(-1, 8)
+    if len(table) > MOST_ROWS:
         return None
-    new = select(stage.c._geom.label("geom")).join(changes, changes.c._row == stage.c._row)
-    old = select(rows.c._geom.label("geom")).join(changes, changes.c._fid == rows.c._fid)
-    moved = union_all(new, old).subquery("moved")
-    return as_boxes(await connection.execute(select(*_bounds(moved.c.geom)).where(moved.c.geom.is_not(None))))
+    both: Boxes = np.concatenate([table[:, :4], table[:, 4:]])
+    placed: Boxes = both[~np.isnan(both[:, 0])]
+    return placed
 
 
-def as_boxes(rows: Any) -> Boxes:
-    """Rows of four numbers as an array; empty (0, 4) for none."""
-    return np.array([tuple(row) for row in rows], dtype=np.float64).reshape(-1, 4)
+async def retold(
+    connection: AsyncConnection, changes: Table, stage: FromClause, rows: FromClause, fields: Sequence[str]
+) -> Sequence[int] | None:
+    """The ids of rows that stay and change one of `fields`; None if there are more than `MOST_ROWS`."""
+    joined = changes.join(stage, changes.c._row == stage.c._row).join(rows, changes.c._fid == rows.c._fid)
+    says_else = _says_else(stage, rows, fields)
+    found = select(changes.c._fid).select_from(joined).where(says_else).limit(MOST_ROWS + 1)
+    fids = (await connection.scalars(found)).all()
+    return None if len(fids) > MOST_ROWS else fids
 
 
-def _bounds(geometry: Any) -> list[Any]:
-    return [f(geometry) for f in (func.ST_XMin, func.ST_YMin, func.ST_XMax, func.ST_YMax)]
+def _says_else(stage: FromClause, rows: FromClause, fields: Sequence[str]) -> ColumnElement[bool]:
+    return or_(false(), *(stage.c[name].is_distinct_from(rows.c[name]) for name in fields))
+
+
+async def forget_touched(connection: AsyncConnection, layer_id: str) -> None:
+    """From now on every version so far changed everything: what decides how rows look became another."""
+    table = schema.layer_touched
+    await connection.execute(delete(table).where(table.c.layer_id == layer_id))
 
 
 async def keep_touched(

@@ -249,7 +249,12 @@ class TileServer:
         return tile
 
     def _stayed(self, versions: tuple[int, ...], selection: Selection, square: Square) -> bool:
-        """Whether the square looks in the selection's versions as it does in `versions`."""
+        """Whether the square looks in the selection's versions as it does in `versions`.
+
+        What is filtered may turn on a field that is not drawn, and far out on rows that have no copy.
+        """
+        if selection.where is not None:
+            return versions == selection.versions
         for scope, before in zip(selection.scopes, versions, strict=True):
             if before != scope.version:
                 changes = self._catalogue.changes.between(scope.layer.id, before, scope.version)

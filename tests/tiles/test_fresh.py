@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import mapbox_vector_tile
 import numpy as np
@@ -13,7 +14,8 @@ from gis.matrix_sets import CGCS2000_QUAD, WEB_MERCATOR_QUAD, MatrixSet
 from gis.squares import squares_of_boxes, tile_at, tiles_over
 from layers import generalise, touched
 from layers.access import ANONYMOUS, SYSTEM, Viewer, scope_for
-from layers.catalogue import Catalogue
+from layers.catalogue import Catalogue, register
+from layers.cql2 import read_filter
 from layers.db import Database
 from layers.model import Layer
 from layers.publish import Batch, roll_back
@@ -34,7 +36,7 @@ from tests.tiles.town import (
     shops,
 )
 from tiles.cache import EncodedTile
-from tiles.server import TileServer, select_scopes
+from tiles.server import TileServer, filtered, select_scopes
 from tiles.square import EXTENT, MARGIN, Square, square_in
 
 TOWN = (WEST - 0.002, SOUTH - 0.002, EAST + 0.002, NORTH + 0.002)
@@ -115,8 +117,8 @@ async def test_what_is_kept_is_what_would_be_drawn(
         server = TileServer(database, catalogue)
         squares = list(squares_of_the_town(matrix_set, range(9, 16)))
         kept_on = 0
-        for turn in range(4):
-            name = ("shop", "pipe", "plot", "shop")[turn]
+        for turn in range(8):
+            name = ("shop", "pipe", "plot", "shop", "shop", "shop", "shop", "plot")[turn]
             described, make = makers[name]
             for viewer in (SYSTEM, EASTERN):
                 selection = select_scopes(
@@ -127,6 +129,10 @@ async def test_what_is_kept_is_what_would_be_drawn(
                         await server.drawn(selection, square)
             if turn == 3:
                 await roll_back(database, "shop", 1, by="test")
+            elif turn > 3:
+                same, field = make(260), ("note", "name", "district_code", "说明")[turn - 4]
+                same.columns[field] = [DISTRICTS[1] if field == "district_code" else "另一个"] * 260
+                await put(database, described, some(same, chance.sample(range(260), 5)), partial=True)
             else:
                 changed = some(make(260, seed=50 + turn), chance.sample(range(260), 2))
                 await put(database, described, changed, partial=True)
@@ -143,6 +149,61 @@ async def test_what_is_kept_is_what_would_be_drawn(
                         kept_on += 1
                         assert told(tile) == told(await fresh.drawn(selection, square)), square
         assert kept_on > len(squares), "most tiles outlive a small change"
+
+
+async def test_a_change_of_what_no_tile_shows_leaves_all_tiles_as_they_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generalise, "TILE_FEATURES", 60)
+    monkeypatch.setattr(generalise, "POINT_CELLS", 16)
+    first = await put(database, shop_layer(), shops(260))
+    assert first.generalised is not None
+    far = range(first.generalised[0], first.generalised[1] + 1)
+    for version, field in ((2, "note"), (3, "name")):
+        batch = shops(260)
+        batch.columns["note"] = ["另一个"] * 260
+        batch.columns["name"] = ["另一家" if field == "name" else name for name in batch.columns["name"]]
+        assert (await put(database, shop_layer(), batch)).version == version
+    async with Catalogue(database) as catalogue:
+        unseen, named = catalogue.changes.between("shop", 1, 3) or ()
+    assert all(squares is not None and len(squares) == 0 for squares in unseen.squares)
+    counts = [-1 if squares is None else len(squares) for squares in named.squares]
+    assert all((counts[z] == 0) == (z in far) for z in range(19)), "far out a name is not told"
+
+
+async def test_what_is_filtered_turns_on_fields_that_no_tile_shows(database: Database) -> None:
+    await put(database, shop_layer(), shops(50))
+    async with Catalogue(database) as catalogue:
+        server = TileServer(database, catalogue)
+        square = square_in(WEB_MERCATOR_QUAD, 0, 0, 0)
+        where = read_filter("note = '另一个'")
+        for expected in (0, 50):
+            scope = scope_for(ANONYMOUS, await catalogue.layer("shop"))
+            tile = await server.drawn(filtered(select_scopes([scope]), where), square)
+            drawn = mapbox_vector_tile.decode(tile.identity()) if tile.body_gzip else {}
+            assert len(drawn.get("shop", {}).get("features", [])) == expected
+            batch = shops(50)
+            batch.columns["note"] = ["另一个"] * 50
+            await put(database, shop_layer(), batch)
+            await catalogue.refresh()
+
+
+async def test_versions_before_a_field_came_into_tiles_count_as_changed_everywhere(
+    database: Database,
+) -> None:
+    await put(database, shop_layer(), shops(50))
+    batch = shops(50)
+    batch.columns["note"] = ["另一个"] * 50
+    async with Catalogue(database) as first:
+        await put(database, shop_layer(), batch)
+        await first.refresh()
+        assert first.changes.between("shop", 1, 2) is not None
+        fields = tuple(replace(f, in_tiles=f.in_tiles or f.name == "note") for f in shop_layer().fields)
+        await register(database, shop_layer(fields=fields))
+        await first.refresh()
+        async with Catalogue(database) as second:
+            for catalogue in (first, second):
+                assert catalogue.changes.between("shop", 1, 2) is None
 
 
 async def test_a_process_that_starts_later_knows_what_changed(database: Database) -> None:
