@@ -40,14 +40,15 @@ def checked_source(kind: SyncKind, source: Mapping[str, Any], folder: Path | Non
     """The source as it is kept. Raises `BadRequest` naming what is wrong; files need not be there yet."""
     strange = set(source) - _MEMBERS[kind]
     if strange:
-        raise _bad(f"source.{min(strange)}", source[min(strange)], ", ".join(sorted(_MEMBERS[kind])))
+        names = ", ".join(sorted(_MEMBERS[kind]))
+        raise _bad(f"source.{min(strange)}", source[min(strange)], names, f"{names} 之一")
     if kind == "table":
         named_table(str(source.get("table", "")))
         return {name: value for name, value in source.items() if value is not None}
     if kind == "refresh":
         layer_id = str(source.get("layer", ""))
         if not LAYER_ID.fullmatch(layer_id):
-            raise _bad("source.layer", layer_id, "the id of a registered layer")
+            raise _bad("source.layer", layer_id, "the id of a registered layer", "已登记图层的标识")
         return {"layer": layer_id}
     if folder is None:
         raise BadRequest(
@@ -60,9 +61,11 @@ def checked_source(kind: SyncKind, source: Mapping[str, Any], folder: Path | Non
     path = str(source.get("path", "")).strip()
     parts = PurePosixPath(path).parts
     if not path or "\x00" in path or path.startswith("/") or ".." in parts:
-        raise _bad("source.path", path, f"a path in the folder {FOLDER_SETTING}, without ..")
+        expected = f"a path in the folder {FOLDER_SETTING}, without .."
+        raise _bad("source.path", path, expected, "同步文件夹中的相对路径，不含 ..")
     if any(_is_pattern(part) for part in parts[:-1]):
-        raise _bad("source.path", path, "* and ? in the last part of the path only")
+        expected = "* and ? in the last part of the path only"
+        raise _bad("source.path", path, expected, "通配符只能用在路径的最后一段")
     newest = bool(source.get("newest", False))
     return {"path": path, "newest": True} if newest else {"path": path}
 
@@ -127,9 +130,9 @@ def _is_unfinished(file: Path) -> bool:
     return file.name.startswith((".", "~$")) or file.name.lower().endswith(_UNFINISHED)
 
 
-def _bad(field: str, value: object, expected: str) -> BadRequest:
+def _bad(field: str, value: object, expected: str, expected_zh: str) -> BadRequest:
     return BadRequest(
-        f"同步来源有误：{field} 为“{value}”，应为 {expected}",
+        f"同步来源有误：{field} 为“{value}”，应为{expected_zh}",
         f"the source of a sync is wrong: {field} is {value!r}, expected {expected}",
         field=field,
         value=value,

@@ -188,18 +188,20 @@ def sync_of(row: RowMapping) -> Sync:
 
 async def _checked(db: Database, wanted: Draft, viewer: Viewer, folder: Path | None) -> Draft:
     if not LAYER_ID.fullmatch(wanted.name):
-        raise _bad("name", wanted.name, "a-z, 0-9 and _, beginning with a letter, 48 at most")
+        expected = "a-z, 0-9 and _, beginning with a letter, 48 at most"
+        raise _bad("name", wanted.name, expected, "小写字母、数字和下划线，以字母开头，至多 48 个")
     timetable(wanted.timetable)
     for name in ("most_removed", "most_changed"):
         percent = getattr(wanted, name)
         if percent is not None and not 0 <= percent <= 100:
-            raise _bad(name, percent, "percent, 0 to 100, or null for any")
+            raise _bad(name, percent, "percent, 0 to 100, or null for any", "0 至 100 的百分比，null 为不限")
     source = checked_source(wanted.kind, wanted.source, folder)
     # whoever has a table copied or read decides what of the database is shown
     require(viewer, "publisher" if wanted.kind == "files" else "admin")
     layer_id = source["layer"] if wanted.kind == "refresh" else wanted.options.get("layer_id")
     if layer_id is None and (wanted.kind == "table" or source.get("newest")):
-        raise _bad("options.layer_id", "", "the layer: the name of what comes does not tell it")
+        expected = "the layer: the name of what comes does not tell it"
+        raise _bad("options.layer_id", "", expected, "目标图层的标识（来源的名称不能说明是哪个图层）")
     await _require_layer(db, wanted.kind, layer_id, viewer)
     return replace(wanted, source=source, title=wanted.title.strip()[:200])
 
@@ -213,9 +215,11 @@ async def _require_layer(db: Database, kind: SyncKind, layer_id: str | None, vie
         require_change(viewer, layer)
     is_registered = layer is not None and layer.is_read_where_it_is
     if kind == "refresh" and not is_registered:
-        raise _bad("source.layer", layer_id, "a layer that is registered: `onemap layers register`")
+        expected = "a layer that is registered: `onemap layers register`"
+        raise _bad("source.layer", layer_id, expected, "已登记的图层")
     if kind != "refresh" and is_registered:
-        raise _bad("options.layer_id", layer_id, "a layer whose rows are kept here; this one is registered")
+        expected = "a layer whose rows are kept here; this one is registered"
+        raise _bad("options.layer_id", layer_id, expected, "内容存于本平台的图层；该图层是登记的")
 
 
 def _values(draft: Draft) -> dict[str, Any]:
@@ -247,9 +251,9 @@ async def write_sync(connection: AsyncConnection, name: str, values: Mapping[str
     return None if row is None else sync_of(row)
 
 
-def _bad(field: str, value: object, expected: str) -> BadRequest:
+def _bad(field: str, value: object, expected: str, expected_zh: str) -> BadRequest:
     return BadRequest(
-        f"定时同步有误：{field} 为“{value}”，应为 {expected}",
+        f"定时同步有误：{field} 为“{value}”，应为{expected_zh}",
         f"the sync is wrong: {field} is {value!r}, expected {expected}",
         field=field,
         value=value,
