@@ -35,6 +35,7 @@ DEFAULT_ITEMS, MAX_ITEMS = 100, 5000
 WORLD = BoundingBox(-180.0, -90.0, 180.0, 90.0)
 ASK_AGAIN_PRIVATE = "private, no-cache"
 
+VersionParameter = Annotated[str | None, Query(max_length=40, description="版本 Version, for caches")]
 _Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
 
@@ -51,7 +52,7 @@ async def get_square(
     y: _Number,
     context: ContextDep,
     viewer: ViewerDep,
-    v: Annotated[str | None, Query(max_length=40, description="版本 Version, for caches")] = None,
+    v: VersionParameter = None,
 ) -> Response:
     """One square of the Web Mercator quad, as the other system draws it: a picture, or a vector tile.
 
@@ -68,7 +69,13 @@ async def get_square(
 
 
 @router.get("/legend", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-async def get_legend(request: Request, layer_id: LayerId, context: ContextDep, viewer: ViewerDep) -> Response:
+async def get_legend(
+    request: Request,
+    layer_id: LayerId,
+    context: ContextDep,
+    viewer: ViewerDep,
+    v: VersionParameter = None,
+) -> Response:
     """The picture that explains the colours of a layer, where the other system has one."""
     scope = await service_scope(context, viewer, layer_id)
     if not service_of(scope.layer).legend:

@@ -42,6 +42,8 @@ KEPT_AT_MOST_S = 3600
 MOST_DRAWN = 2000
 """Features of a service in one vector tile."""
 FAILURES_TO_REST = 3
+NOTED_S = 10.0
+"""How often it is written that a service answers, at most."""
 REST_S = 10.0
 """A service that failed so often in a row is left alone so long: who asks meanwhile is told at once."""
 _VECTOR_TYPES = frozenset(
@@ -76,7 +78,7 @@ class _Service:
     waiting: int = 0
     failures: int = 0
     rests_until: float = 0.0
-    is_up: bool | None = None
+    noted_up_at: float | None = None
 
 
 class _Found(NamedTuple):
@@ -317,7 +319,8 @@ class Gateway:
         return known
 
     async def _note(self, layer: Layer, service: _Service, problem: Text | None) -> None:
-        """Keeps count of failures; the database hears only when a service comes up or goes down."""
+        """Keeps count of failures; the database hears of them when a service is left alone, and of a service
+        that answers once in `NOTED_S`: another process may have found it otherwise meanwhile."""
         if problem is None:
             service.failures, service.rests_until = 0, 0.0
         else:
@@ -325,10 +328,10 @@ class Gateway:
             if service.failures < FAILURES_TO_REST:
                 return
             service.rests_until = self._clock() + REST_S
-        is_up = problem is None
-        if service.is_up is is_up:
+        now = self._clock()
+        if problem is None and service.noted_up_at is not None and now - service.noted_up_at < NOTED_S:
             return
-        service.is_up = is_up
+        service.noted_up_at = now if problem is None else None
         with contextlib.suppress(OneMapError):
             await note_state(self._db, layer.id, problem)
 

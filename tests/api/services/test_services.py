@@ -50,7 +50,7 @@ async def test_a_wms_is_looked_at_registered_drawn_and_forgotten(
         west, south, east, north = map(float, asked.query["bbox"].split(","))
         assert west < 12967000 < east
         assert round(east - west, 6) == round(north - south, 6) == 2445.984905
-        assert (await client.get("/services/theirs/legend")).content == LEGEND
+        assert (await client.get("/services/theirs/legend?v=1")).content == LEGEND
         gone = await client.delete(f"{ROUTE}/theirs", headers=admin)
         assert gone.status_code == 204
         assert (await client.get("/services/theirs/14/13493/6682")).status_code == 404
