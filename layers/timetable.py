@@ -6,10 +6,12 @@ Pure: the present is always given, never asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadDateError, CroniterError, croniter
 
 from layers.errors import BadRequest
 from layers.model import Text
@@ -17,13 +19,16 @@ from layers.readings import DAY_ZONE
 
 CITY_ZONE = ZoneInfo(DAY_ZONE)
 """The zone in which the words are meant."""
-LONGEST = timedelta(days=366 * 8)
+LONGEST_YEARS = 9
 """29 February comes again after eight years at most (1896 to 1904, 2096 to 2104)."""
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _DAYS_ZH = ("周日", "周一", "周二", "周三", "周四", "周五", "周六")
 _DAYS_EN = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
-_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
+_ANY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+_CRON = re.compile(r"[0-9*,/-]{1,99}( [0-9*,/-]{1,99}){3} [0-9a-zA-Z*,/-]{1,99}")
+"""Five words of numbers, and of days of the week: what else cron programs read is not the same everywhere."""
+_RANGE = re.compile(r"(\w+)-(\w+)")
 _EVERY = re.compile(r"every\s+(\d{1,4})\s*(min|h)", re.IGNORECASE)
 _AT = r"(\d{1,2}):(\d{2})"
 _DAILY = re.compile(rf"daily\s+{_AT}", re.IGNORECASE)
@@ -42,6 +47,7 @@ class Timetable:
     Where both days and weekdays are chosen, a date that is either of them counts, as in cron. None: any.
     """
 
+    cron: str
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
     days: tuple[int, ...] | None
@@ -49,13 +55,9 @@ class Timetable:
     weekdays: tuple[int, ...] | None
 
     def following(self, after: datetime, count: int = 1) -> list[datetime]:
-        """The next `count` moments later than `after` (with a zone), in UTC; fewer if none come."""
-        found: list[datetime] = []
-        for moment in self._moments(after):
-            found.append(moment)
-            if len(found) == count:
-                break
-        return found
+        """The next `count` moments later than `after` (with a zone), in UTC."""
+        moments = croniter(self.cron, after.astimezone(CITY_ZONE), max_years_between_matches=LONGEST_YEARS)
+        return [moments.get_next(datetime).astimezone(UTC) for _ in range(count)]
 
     def next(self, after: datetime) -> datetime:
         """The next moment later than `after`, in UTC."""
@@ -67,32 +69,6 @@ class Timetable:
         dates = self._dates()
         times = self._times()
         return Text(f"{dates.zh}{times.zh}", f"{times.en}{dates.en}")
-
-    def _moments(self, after: datetime) -> Iterator[datetime]:
-        begins = after.astimezone(CITY_ZONE)
-        day = begins.date()
-        while day - begins.date() <= LONGEST:
-            if self._has(day):
-                for hour in self.hours:
-                    for minute in self.minutes:
-                        local = datetime.combine(day, time(hour, minute), CITY_ZONE)
-                        moment = local.astimezone(UTC)
-                        # an hour that the clock leaves out in spring does not come back as it was
-                        is_real = moment.astimezone(CITY_ZONE).replace(tzinfo=None) == local.replace(
-                            tzinfo=None
-                        )
-                        if moment > after and is_real:
-                            yield moment
-            day += timedelta(days=1)
-
-    def _has(self, day: date) -> bool:
-        if self.months is not None and day.month not in self.months:
-            return False
-        of_month = self.days is not None and day.day in self.days
-        of_week = self.weekdays is not None and day.isoweekday() % 7 in self.weekdays
-        if self.days is not None and self.weekdays is not None:
-            return of_month or of_week
-        return (self.days is None or of_month) and (self.weekdays is None or of_week)
 
     def _dates(self) -> Text:
         parts = []
@@ -147,67 +123,48 @@ def timetable(words: str) -> Timetable:
     ('every 15 minutes', '工作日（周一至周五） 02:30')
     """
     said = " ".join(words.split())
-    parts = _plain(said) or said.split(" ")
-    if len(parts) != len(_FIELDS):
+    cron = _plain(said) or said
+    if not _CRON.fullmatch(cron):
         raise _wrong(words)
-    sets = [_field(words, part, *field) for part, field in zip(parts, _FIELDS, strict=True)]
-    minutes, hours, days, months, weekdays = sets
-    found = Timetable(
-        minutes if minutes is not None else tuple(range(60)),
-        hours if hours is not None else tuple(range(24)),
-        days,
-        months,
-        None if weekdays is None else tuple(sorted({d % 7 for d in weekdays})),
-    )
-    if not found.following(datetime(2024, 1, 1, tzinfo=UTC)):
-        raise _wrong(words, "该日期永远不会到来", "that date never comes")
-    return found
+    for first, last in _RANGE.findall(cron):
+        if first.lower().lstrip("0") == last.lower().lstrip("0"):  # croniter takes it for every moment
+            raise _wrong(words, f"“{first}-{last}”应写作 {first}", f"{first}-{last} is written {first}")
+    try:
+        expanded, _ = croniter.expand(cron)
+        minutes, hours, days, months, weekdays = (_chosen(of) for of in expanded)
+        croniter(cron, _ANY_DAY, max_years_between_matches=LONGEST_YEARS).get_next()
+    except CroniterBadDateError as error:
+        raise _wrong(words, "该日期永远不会到来", "that date never comes") from error
+    except (CroniterError, ValueError) as error:
+        raise _wrong(words) from error
+    every_minute, every_hour = tuple(range(60)), tuple(range(24))
+    return Timetable(cron, minutes or every_minute, hours or every_hour, days, months, weekdays)
 
 
-def _plain(said: str) -> list[str] | None:
+def _plain(said: str) -> str | None:
     """The cron words of a plain sentence; None if it is none. Raises `BadRequest`."""
     if found := _EVERY.fullmatch(said):
         number, unit = int(found[1]), found[2].lower()
         whole = 60 if unit == "min" else 24
         if not number or whole % number:
             if unit == "min" and number and number % 60 == 0 and 24 % (number // 60) == 0:
-                return ["0", f"*/{number // 60}", "*", "*", "*"]
+                return f"0 */{number // 60} * * *"
             raise _wrong(said, f"{whole} 应能被它整除", f"it should divide {whole}")
         if unit == "min":
-            return ["0" if number == 60 else f"*/{number}", "*", "*", "*", "*"]
-        return ["0", "0" if number == 24 else f"*/{number}", "*", "*", "*"]
+            return "0 * * * *" if number == 60 else f"*/{number} * * * *"
+        return "0 0 * * *" if number == 24 else f"0 */{number} * * *"
     if found := _DAILY.fullmatch(said):
-        return [found[2], found[1], "*", "*", "*"]
+        return f"{found[2]} {found[1]} * * *"
     if found := _WEEKLY.fullmatch(said):
-        return [found[3], found[2], "*", "*", found[1].lower()]
+        return f"{found[3]} {found[2]} * * {found[1].lower()}"
     if found := _MONTHLY.fullmatch(said):
-        return [found[3], found[2], found[1], "*", "*"]
+        return f"{found[3]} {found[2]} {found[1]} * *"
     return None
 
 
-def _field(words: str, part: str, name: str, least: int, most: int) -> tuple[int, ...] | None:
-    """The numbers that one cron word names; None for `*`."""
-    if part == "*":
-        return None
-    chosen: set[int] = set()
-    for piece in part.split(","):
-        of, slash, by = piece.partition("/")
-        first, dash, last = of.partition("-")
-        low = least if of == "*" else _number(words, first, name)
-        high = most if of == "*" or (slash and not dash) else _number(words, last, name) if dash else low
-        step = _number(words, by, name) if slash else 1
-        if not least <= low <= high <= most or step < 1:
-            raise _wrong(words, f"“{piece}”应在 {least} 至 {most} 之间", f"{piece!r}: {least} to {most}")
-        chosen.update(range(low, high + 1, step))
-    return tuple(sorted(chosen))
-
-
-def _number(words: str, text: str, name: str) -> int:
-    if name == "weekday" and text.lower() in _DAYS:
-        return _DAYS.index(text.lower())
-    if not (text.isascii() and text.isdecimal() and len(text) <= 4):
-        raise _wrong(words, f"“{text[:20]}”不是数", f"{text[:20]!r} is no number")
-    return int(text)
+def _chosen(numbers: Sequence[int | str]) -> tuple[int, ...] | None:
+    """The numbers that one cron word names; None for any."""
+    return None if list(numbers) == ["*"] else tuple(sorted(map(int, numbers)))
 
 
 def _step(numbers: Sequence[int], whole: int) -> int | None:
