@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -80,17 +80,35 @@ async def classes_of(connection: AsyncConnection, layer: Layer) -> tuple[str, ..
     return tuple(row[0] for row in listed)
 
 
-def members_of_rows(layer: Layer, classes: Sequence[str]) -> Subquery:
-    """Each row by itself: `fid`, `class` (its place in `classes`; null: none of them), `rows`."""
+class Clusters(NamedTuple):
+    """The clusters of a zoom: a temporary table of their `members` by class, and what is `told` of each."""
+
+    members: Table
+    told: Subquery
+
+
+def class_of_rows(layer: Layer) -> ColumnElement[Any]:
+    """What a row says its class is, as text; null for a layer without classes."""
     field = class_field(layer)
-    assert field is not None
-    rows = rows_table(layer)
+    return cast(null(), Text) if field is None else cast(rows_table(layer).c[field.name], Text)
+
+
+def of_rows(source: FromClause, classes: Sequence[str]) -> Subquery:
+    """The rows of `source`, each by itself: `_class` is its place in `classes` (null: none), `rows` is 1."""
     listed = _listed(classes)
-    joined = rows.outerjoin(listed, listed.c.value == cast(rows.c[field.name], Text))
     # Not a bigint: the sum of those is a numeric, which is several times slower.
     one: ColumnElement[int] = literal_column("1", Integer)
-    members = select(rows.c._fid.label("fid"), listed.c.place.label("class"), one.label("rows"))
-    return members.select_from(joined).subquery("members")
+    columns = (source.c._fid, source.c._shape, source.c._district, listed.c.place.label("_class"))
+    joined = source.outerjoin(listed, listed.c.value == source.c._class)
+    return select(*columns, one.label("rows")).select_from(joined).subquery("parts")
+
+
+def of_clusters(source: FromClause, clusters: Clusters) -> Subquery:
+    """The clusters of the zoom before, `source`, a row for each of their classes, as `of_rows`."""
+    members = clusters.members
+    columns = (source.c._fid, source.c._shape, source.c._district, members.c["class"].label("_class"))
+    joined = source.join(members, members.c.fid == source.c._fid)
+    return select(*columns, members.c.rows).select_from(joined).subquery("parts")
 
 
 def _listed(classes: Sequence[str]) -> Values:
@@ -98,8 +116,8 @@ def _listed(classes: Sequence[str]) -> Values:
     return listed.data([(value, place) for place, value in enumerate(classes)])
 
 
-async def keep_members(connection: AsyncConnection, found: Select[Any]) -> Table:
-    """`fid`, `class` and `rows` of a zoom's clusters, until the transaction ends or they are dropped."""
+async def keep_members(connection: AsyncConnection, found: Select[Any], classes: Sequence[str]) -> Clusters:
+    """Clusters from `fid`, `class` and `rows`, until the transaction ends or they are forgotten."""
     kept = Table(
         f"onemap_{secrets.token_hex(6)}",
         MetaData(),
@@ -112,17 +130,18 @@ async def keep_members(connection: AsyncConnection, found: Select[Any]) -> Table
     await connection.execute(CreateTable(kept))
     await connection.execute(insert(kept).from_select(["fid", "class", "rows"], found))
     await connection.exec_driver_sql(f"ANALYZE {kept.name}")
-    return kept
+    return Clusters(kept, _told(kept, classes))
 
 
-async def forget_members(connection: AsyncConnection, kept: FromClause) -> None:
-    """Drops what `keep_members` made; harmless for anything else."""
-    if isinstance(kept, Table):
-        await connection.execute(DropTable(kept))
+async def forget_members(connection: AsyncConnection, clusters: Clusters | None) -> None:
+    """Drops what `keep_members` made."""
+    if clusters is not None:
+        await connection.execute(DropTable(clusters.members))
 
 
-def told_of(members: FromClause, classes: Sequence[str]) -> Subquery:
-    """By `fid` of a cluster of several rows, what its feature tells: `classes`, names and numbers as JSON."""
+def _told(members: FromClause, classes: Sequence[str]) -> Subquery:
+    """By cluster: `_fid`, `_count`, `_left_out` (none of a point) and `_classes`, names and numbers as JSON,
+    null where it is one row by itself."""
     fid, of_class, rows = members.c.fid, members.c["class"], members.c.rows
     # The order of `classes` is that of the layer's most frequent; nulls, who are none of them, come last.
     order = (of_class.is_(None), rows.desc(), of_class)
@@ -139,10 +158,17 @@ def told_of(members: FromClause, classes: Sequence[str]) -> Subquery:
     joined = ranked.outerjoin(listed, listed.c.place == ranked.c["class"])
     name = case((is_named, literal(COUNT_OF).concat(listed.c.value)), else_=literal(COUNT_OF_OTHERS))
     number = case((is_named, ranked.c.rows), else_=left)
+    several = ranked.c.all > 1
+    counts = func.jsonb_object_agg(name, number, type_=JSONB).filter(several)
     return (
-        select(ranked.c.fid, func.jsonb_object_agg(name, number, type_=JSONB).label("classes"))
+        select(
+            ranked.c.fid.label("_fid"),
+            func.min(ranked.c.all).label("_count"),
+            literal_column("0", BigInteger).label("_left_out"),
+            counts.label("_classes"),
+        )
         .select_from(joined)
-        .where(ranked.c.rank <= TOLD_OF_A_CLUSTER + 1, ranked.c.all > 1)
+        .where(ranked.c.rank <= TOLD_OF_A_CLUSTER + 1)
         .group_by(ranked.c.fid)
         .subquery("told")
     )

@@ -55,12 +55,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gis.squares import HALF_WORLD_M
 from layers.class_counts import (
+    Clusters,
+    class_of_rows,
     classes_of,
     forget_members,
     keep_members,
-    members_of_rows,
     nothing_told,
-    told_of,
+    of_clusters,
+    of_rows,
 )
 from layers.db import Database
 from layers.errors import OneMapError
@@ -141,15 +143,15 @@ async def generalise(connection: AsyncConnection, layer: Layer) -> Copy | None:
     classes: tuple[str, ...] = ()
     if 0 in _DIMENSIONS[layer.geometry_type]:
         classes = await classes_of(connection, layer)
-    members: FromClause | None = members_of_rows(layer, classes) if classes else None
+    clusters: Clusters | None = None
     for z in range(last, layer.min_zoom - 1, -1):
         for dimension in _DIMENSIONS[layer.geometry_type]:
-            told, nearer = None, _of_dimension(source, layer, dimension)
-            if members is not None and dimension == 0:
-                before, members = members, await keep_members(connection, _members(nearer, z, members))
+            nearer = _of_dimension(source, layer, dimension)
+            if classes and dimension == 0:
+                parts = of_rows(nearer, classes) if clusters is None else of_clusters(nearer, clusters)
+                before, clusters = clusters, await keep_members(connection, _members(parts, z), classes)
                 await forget_members(connection, before)
-                told = told_of(members, classes)
-            for chosen in _RULES[dimension](nearer, z, told):
+            for chosen in _RULES[dimension](nearer, z, clusters):
                 # In the order of the map, as the rows themselves.
                 by_place = chosen.order_by(literal_column(str(_COLUMNS.index("_shape") + 1)))
                 await connection.execute(insert(far).from_select(_COLUMNS, by_place))
@@ -302,6 +304,7 @@ def _rows(layer: Layer) -> FromClause:
             cast(null() if weight is None else rows.c[weight], Double).label("_weight"),
             rows.c._geom_3857.label("_shape"),
             nothing_told().label("_classes"),
+            class_of_rows(layer).label("_class"),
         )
         .where(rows.c._geom_3857.is_not(None))
         .subquery("nearer")
@@ -314,25 +317,25 @@ def _of_dimension(source: FromClause, layer: Layer, dimension: _Dimension) -> Fr
     return select(source).where(func.ST_Dimension(source.c._shape) == dimension).subquery("nearer")
 
 
-def _points(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
-    """One row of each cell, standing for all of them; `told`: of which classes they are (`told_of`)."""
+def _points(source: FromClause, z: int, clusters: Clusters | None) -> list[Select[Any]]:
+    """One row of each cell, standing for all of them; `clusters`: which these are, where classes are told."""
     snap = _side(z) / TILE_PIXELS * SNAP_PIXELS
-    cells = (
-        select(
-            _unshuffled(func.min(_shuffled(source.c._fid))).label("_fid"),
-            func.sum(source.c._count).label("_count"),
-            func.sum(source.c._left_out).label("_left_out"),
+    classes: ColumnElement[Any] = nothing_told()
+    if clusters is not None:
+        cells, classes = clusters.told, clusters.told.c._classes
+    else:
+        cells = (
+            select(
+                _unshuffled(func.min(_shuffled(source.c._fid))).label("_fid"),
+                func.sum(source.c._count).label("_count"),
+                func.sum(source.c._left_out).label("_left_out"),
+            )
+            .group_by(*_cell(source, z))
+            .subquery("cells")
         )
-        .group_by(*_cell(source, z))
-        .subquery("cells")
-    )
     first = source.alias("first")
     columns = (cells.c._fid, cells.c._count, cells.c._left_out)
     joined = cells.join(first, first.c._fid == cells.c._fid)
-    classes = nothing_told()
-    if told is not None:
-        joined = joined.outerjoin(told, told.c.fid == cells.c._fid)
-        classes = told.c.classes
     snapped = func.ST_SnapToGrid(first.c._shape, snap)
     return [
         select(_zoom(z), *columns, first.c._district, first.c._weight, snapped, classes).select_from(joined)
@@ -346,25 +349,24 @@ def _cell(source: FromClause, z: int) -> tuple[ColumnElement[Any], ...]:
     return func.floor(x / cell), func.floor(y / cell), source.c._district
 
 
-def _members(source: FromClause, z: int, members: FromClause) -> Select[Any]:
-    """How many rows of each class the clusters at `z` stand for, of those of the zoom before."""
-    column, row, district = _cell(source, z)
+def _members(parts: FromClause, z: int) -> Select[Any]:
+    """How many rows of each class the clusters at `z` stand for, from those of the zoom before."""
+    column, row, district = _cell(parts, z)
     grouped = (
         select(
             column.label("column"),
             row.label("row"),
             district.label("district"),
-            members.c["class"],
-            cast(func.sum(members.c.rows), Integer).label("rows"),
-            func.min(_shuffled(source.c._fid)).label("first"),
+            parts.c._class,
+            cast(func.sum(parts.c.rows), Integer).label("rows"),
+            func.min(_shuffled(parts.c._fid)).label("first"),
         )
-        .join_from(source, members, members.c.fid == source.c._fid)
-        .group_by(column, row, district, members.c["class"])
+        .group_by(column, row, district, parts.c._class)
         .subquery("grouped")
     )
     cluster = (grouped.c.column, grouped.c.row, grouped.c.district)
     fid = _unshuffled(func.min(grouped.c.first).over(partition_by=cluster))
-    return select(fid, grouped.c["class"], grouped.c.rows)
+    return select(fid, grouped.c._class, grouped.c.rows)
 
 
 def _shuffled(fid: ColumnElement[int]) -> ColumnElement[int]:
@@ -379,7 +381,7 @@ def _unshuffled(number: ColumnElement[int]) -> ColumnElement[int]:
     return high.op("<<")(literal_column("16")) + low
 
 
-def _areas(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
+def _areas(source: FromClause, z: int, clusters: Clusters | None) -> list[Select[Any]]:
     """The largest areas of each tile, each by itself; the others of a cell as one square of their area."""
     shape = source.c._shape
     x, y = _middle(shape)
@@ -426,7 +428,7 @@ def _areas(source: FromClause, z: int, told: FromClause | None) -> list[Select[A
     return [large, select(_zoom(z), cells.c._fid, *columns, square, nothing_told())]
 
 
-def _lines(source: FromClause, z: int, told: FromClause | None) -> list[Select[Any]]:
+def _lines(source: FromClause, z: int, clusters: Clusters | None) -> list[Select[Any]]:
     """The greatest lines of each tile, simplified; the first of them tells how many were left out."""
     side = _side(z)
     shape = source.c._shape
