@@ -30,8 +30,11 @@ def print_waiting(settings: Settings) -> None:
         return await reviews.submitted_runs(db), rules
 
     runs, rules = with_database(settings, ask)
-    table = Table(*heads(("导入", "import"), ("文件", "files"), ("图层", "layers"), ("提交人", "by"),
-                          ("说明", "note")))  # fmt: skip
+    table = Table()
+    # The id is what `approve` is told: it is shown whole however narrow the terminal is.
+    table.add_column(say("导入", "import"), no_wrap=True, min_width=len(str(UUID(int=0))))
+    for head in heads(("文件", "files"), ("图层", "layers"), ("提交人", "by"), ("说明", "note")):
+        table.add_column(head, overflow="fold")
     for run in runs:
         layers = ", ".join(told["layer"] for told in run.stages)
         table.add_row(str(run.id), run.file_name, layers, run.reviews[-1]["by"], reviews.submission_note(run))

@@ -27,7 +27,7 @@ from sample_data.make import make_city
 
 ROOT = Path(__file__).parents[2]
 SCALE = 0.004
-READY_WITHIN_S = 60
+READY_WITHIN_S = 180
 
 
 class Town(NamedTuple):
