@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from importers import dwg, geodatabase
@@ -49,6 +50,14 @@ def _sheet(path: Path, file: str, options: ImportOptions) -> list[Source]:
     return sheet_sources(path, file, options)
 
 
+def _converted(path: Path, file: str, options: ImportOptions) -> list[Source]:
+    from importers.read_drawing import drawing_sources
+
+    with dwg.as_dxf(path, file) as made:
+        found = drawing_sources(made, file, options, converted_by=dwg.PROGRAM)
+    return [replace(source, path=path) for source in found]
+
+
 READERS: dict[str, Reader] = {
     **{suffix: vector_sources for suffix in DRIVERS if suffix != geodatabase.SUFFIX},
     **dict.fromkeys((".csv", ".tsv", ".txt"), _delimited),
@@ -56,6 +65,7 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".pbf", ".osm"), osm_sources),
     ".inp": network_sources,
     ".dxf": _drawing,
+    dwg.SUFFIX: _converted,
     **dict.fromkeys((".parquet", ".geoparquet"), parquet_sources),
     **dict.fromkeys(RASTER_SUFFIXES, _raster),
 }
@@ -140,7 +150,7 @@ def _expanded(paths: Sequence[Path], passed_over: Callable[[Path], None]) -> Ite
         for file in sorted(p for p in path.rglob("*") if p.is_file() and p.parent not in databases):
             if any(part.startswith(".") for part in file.relative_to(path).parts) or is_sidecar(file):
                 continue
-            if file.suffix.lower() in (*READERS, *PACKED) and not _is_beside(file):
+            if (_is_read(file) or file.suffix.lower() in PACKED) and not _is_beside(file):
                 yield file, True
             else:
                 passed_over(file)
@@ -184,7 +194,7 @@ def _sources(
         return _read_folder(path, path.name, options)
     if len(members) == 1 and members[0][0] == path:
         return _read(path, path.name, options)
-    wanted = [(p, name) for p, name in members if p.suffix.lower() in READERS and not _is_beside(p)]
+    wanted = [(p, name) for p, name in members if _is_read(p) and not _is_beside(p)]
     if not wanted:
         wanted = [(p, name) for p, name in members if not is_sidecar(p)] or members
     elif path.suffix.lower() == ".zip":
@@ -203,7 +213,7 @@ def _others(
 ) -> list[tuple[Path, str]]:
     """What can be read among the files that were packed together with geodatabases."""
     others = [(p, name) for p, name in members if p.parent not in databases and not is_sidecar(p)]
-    read = [(p, name) for p, name in others if p.suffix.lower() in READERS and not _is_beside(p)]
+    read = [(p, name) for p, name in others if _is_read(p) and not _is_beside(p)]
     for path, _ in others:
         if all(path != p for p, _ in read):
             passed_over(path)
@@ -222,15 +232,21 @@ def _called_so(folder: Path, path: Path) -> Iterator[Path]:
         yield link
 
 
+def _is_read(file: Path) -> bool:
+    """Whether there is a reader for the suffix; of .dwg only where a converter is installed."""
+    suffix = file.suffix.lower()
+    return suffix in READERS and (suffix != dwg.SUFFIX or dwg.converter() is not None)
+
+
 def _read_folder(folder: Path, file: str, options: ImportOptions) -> list[Source]:
     return vector_sources(folder, file, options.of_file(file))
 
 
 def _read(path: Path, file: str, options: ImportOptions) -> list[Source]:
     suffix = path.suffix.lower()
-    reader = READERS.get(suffix)
-    if reader is None:
+    if not _is_read(path):
         raise _unknown(path, file)
+    reader = READERS[suffix]
     with path.open("rb") as content:
         head = content.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(_HTML):

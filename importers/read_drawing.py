@@ -91,8 +91,13 @@ class _Table(NamedTuple):
     shapes: Geometries
 
 
-def drawing_sources(path: Path, file: str, options: ImportOptions) -> list[Source]:
-    """The tables of a drawing that have rows; raises a `BadFile` that names what is wrong with it."""
+def drawing_sources(
+    path: Path, file: str, options: ImportOptions, converted_by: str | None = None
+) -> list[Source]:
+    """The tables of a drawing that have rows; raises a `BadFile` that names what is wrong with it.
+
+    `converted_by`: the program that made the DXF from the person's file.
+    """
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise Unreadable(
@@ -106,6 +111,9 @@ def drawing_sources(path: Path, file: str, options: ImportOptions) -> list[Sourc
         )
     encoding = _encoding(path, file, options)
     document, notes = _document(path, file, encoding)
+    if converted_by is not None:
+        zh, en = f"由 {converted_by} 转换为 DXF 后读取", f"read from a DXF that {converted_by} made of it"
+        notes.append(Note("drawing.converted", zh, en))
     try:
         scale = _scale(document, options)
         walk = Walk(document, TOLERANCE_M / scale.metre / scale.factor)

@@ -6,6 +6,7 @@ import gzip
 import zipfile
 from pathlib import Path
 
+import ezdxf
 import pytest
 
 from importers.archive import unpacked
@@ -133,12 +134,62 @@ def test_a_kind_nobody_reads_is_refused_with_what_can_be_read(tmp_path: Path, na
     assert "Shapefile" in refused.value.zh
 
 
-def test_a_dwg_is_refused_by_its_version_with_both_ways_to_a_dxf(tmp_path: Path) -> None:
-    path = tmp_path / "地形图.dwg"
+def converter(folder: Path, script: str) -> str:
+    """A `dwg2dxf` of our own, and the PATH by which it is found. It is called `dwg2dxf -y -o MADE GIVEN`."""
+    program = folder / "bin" / "dwg2dxf"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return f"{program.parent}:/usr/bin:/bin"
+
+
+def drawing(folder: Path) -> Path:
+    path = folder / "地形图.dwg"
     path.write_bytes(b"AC1027\0\0\0\0\0" + b"\0" * 100)
-    with pytest.raises(UnknownKind, match="AutoCAD 2013") as refused, opened([path], ImportOptions()):
+    return path
+
+
+def test_a_dwg_is_refused_by_its_version_with_the_ways_to_a_dxf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refusal = pytest.raises(UnknownKind, match="AutoCAD 2013")
+    with refusal as refused, opened([drawing(tmp_path)], ImportOptions()):
         pass
-    assert all(way in refused.value.zh for way in ("AutoCAD 2013", "另存为", "dwg2dxf", "ODA File Converter"))
+    assert all(way in refused.value.zh for way in ("AutoCAD 2013", "另存为", "dwg2dxf"))
+
+
+def test_a_dwg_is_read_where_a_converter_is_installed_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dxf = tmp_path / "made.dxf"
+    document = ezdxf.new("R2018")
+    document.modelspace().add_lwpolyline(
+        [(500000, 3500000), (500100, 3500000), (500100, 3500100)], close=True
+    )
+    document.saveas(dxf)
+    monkeypatch.setenv("PATH", converter(tmp_path, f'[ "$1 $2" = "-y -o" ] && cp "{dxf}" "$3"; exit 1'))
+    path = drawing(tmp_path)
+    with opened([path], ImportOptions()) as found:
+        (source,) = found
+        assert (source.path, source.file, source.count) == (path, "地形图.dwg", 1)
+        assert "drawing.converted" in {note.rule for note in source.notes}
+    seen: list[str] = []
+    (tmp_path / "bin" / "dwg2dxf").unlink()
+    with pytest.raises(UnknownKind), opened([path], ImportOptions(), lambda p: seen.append(p.name)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"), [("exit 3", "code 3"), ("sleep 60", "within 1 s"), ('echo no > "$3"', "DXF")]
+)
+def test_a_dwg_that_cannot_be_converted_is_refused_with_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, cause: str
+) -> None:
+    monkeypatch.setenv("PATH", converter(tmp_path, script))
+    monkeypatch.setattr("importers.dwg.MOST_S", 1)
+    with pytest.raises(BadFile, match=cause), opened([drawing(tmp_path)], ImportOptions()):
+        pass
 
 
 def test_a_folder_gives_its_layers_and_passes_over_the_rest(tmp_path: Path) -> None:
